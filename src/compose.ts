@@ -1,0 +1,145 @@
+import { hostname } from 'node:os';
+import { sql } from 'kysely';
+import type { Config } from './config.ts';
+import type { ConnectionDeps } from './connections/connection-deps.ts';
+import { defaultExpectations } from './connections/expectations.ts';
+import { createDatabase, type Database } from './db/database.ts';
+import { StewardError } from './errors.ts';
+import { createGrants } from './grants/grants.ts';
+import { createVault } from './grants/vault.ts';
+import { jobList } from './jobs/job-list.ts';
+import { createJobServices } from './jobs/services/create-job-services.ts';
+import type { JobServices } from './jobs/services/job-services.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { assembleWorker } from './queues/assemble-worker.ts';
+import { logTelemetry } from './queues/log-telemetry.ts';
+import { checkKeys, checkPool, checkQueueChoice, checkQueueServer, checkSchema } from './queues/preflight.ts';
+import type { WorkerProcess } from './queues/worker-process.ts';
+import { defaultGuardRail } from './reconciliation/guard-rail.ts';
+import { createReleaseStack } from './release-stack.ts';
+import { createTelemetry, type Telemetry } from './telemetry.ts';
+import { createZoomApi } from './zoom/api.ts';
+import { simulatorEndpoints, zoomEndpoints } from './zoom/endpoints.ts';
+import { createZoomOauth, type ZoomClient } from './zoom/oauth.ts';
+import type { ZoomRequestEvent } from './zoom/request-event.ts';
+
+/** Path of Zoom's redirect back to us, registered with both apps. */
+export const callbackPath = '/zoom/callback';
+
+/** What a process of this installation works with: the server, the worker, commands, the demo. */
+export type Services = {
+  readonly config: Config;
+  readonly db: Database;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  /** connections, grants, vault, Zoom */
+  readonly connections: ConnectionDeps;
+  /** what jobs call; also for commands that act at once */
+  readonly jobs: JobServices;
+  /** Puts the worker of this process together. It closes these services when it stops, unless told otherwise. */
+  createWorker(options?: { readonly keepOpen?: boolean }): WorkerProcess;
+  /** Waits for refreshes on the wire, then closes everything. */
+  close(): Promise<void>;
+};
+
+const zoomClients = ({ zoom, publicUrl }: Config): { admin: ZoomClient; personal: ZoomClient | null } => {
+  const redirectUri = `${publicUrl}${callbackPath}`;
+  return {
+    admin: { kind: 'admin', ...zoom.admin, redirectUri },
+    personal: zoom.personal && { kind: 'personal', ...zoom.personal, redirectUri },
+  };
+};
+
+/** Wires everything for a configuration. The only place that does. Opens connections only when they are used. */
+export function createServices(
+  config: Config,
+  given: { readonly log?: Logger; readonly telemetry?: Telemetry } = {},
+): Services {
+  const log = given.log ?? createLogger({ level: config.logLevel });
+  const telemetry = given.telemetry ?? createTelemetry();
+  const stack = createReleaseStack();
+  stack.add('log subscription', logTelemetry(telemetry, log));
+
+  const url = config.databaseUrl.reveal();
+  const db = createDatabase({ url, max: config.poolSize });
+  stack.add('database', () => db.destroy());
+
+  const endpoints = config.zoom.baseUrl === null ? zoomEndpoints : simulatorEndpoints(config.zoom.baseUrl);
+  const onRequest = (event: ZoomRequestEvent): void => telemetry.emit('zoom_request', event);
+  const oauth = createZoomOauth({ endpoints, onRequest });
+  const api = createZoomApi({ endpoints, onRequest });
+  stack.add('connections to Zoom', async () => api.close());
+
+  const vault = createVault({ keys: config.keys.ring, activeKeyId: config.keys.activeId });
+  const clients = zoomClients(config);
+  const grants = createGrants({
+    db,
+    oauth,
+    clients: clients.personal ? [clients.admin, clients.personal] : [clients.admin],
+    vault,
+    api: endpoints,
+    holder: `${hostname()}:${process.pid}`,
+    listenUrl: url,
+    onEvent: (event) => telemetry.emit('grant', event),
+  });
+  stack.add('grants', () => grants.close());
+
+  const connections: ConnectionDeps = {
+    db,
+    vault,
+    grants,
+    oauth,
+    api,
+    endpoints,
+    client: clients.admin,
+    expectations: defaultExpectations,
+  };
+  const jobs = createJobServices({
+    connections,
+    adapter: config.locationAdapter,
+    guard: { ...defaultGuardRail, share: config.guardShare },
+    chunkSize: config.chunkSize,
+    zoomShare: config.zoom.share,
+  });
+
+  const close = async (): Promise<void> => {
+    for (const { name, error } of await stack.release())
+      log.error({ err: error, what: name }, 'something did not close');
+  };
+  return {
+    config,
+    db,
+    log,
+    telemetry,
+    connections,
+    jobs,
+    close,
+    createWorker: ({ keepOpen = false } = {}) =>
+      assembleWorker({
+        config,
+        db,
+        services: jobs,
+        jobs: jobList,
+        telemetry,
+        log,
+        settle: () => grants.settle(),
+        close: keepOpen ? async () => {} : close,
+        preflight: (queue) => [
+          async () => checkPool(config),
+          () => checkDatabase(db),
+          () => checkSchema(db),
+          () => checkQueueChoice(db, config),
+          () => checkQueueServer(queue, { mode: config.mode, log }),
+          () => checkKeys(db, vault),
+        ],
+      }),
+  };
+}
+
+async function checkDatabase(db: Database): Promise<void> {
+  await sql`select 1`.execute(db).catch((error: unknown) => {
+    throw new StewardError('database_away', 'The database does not answer; start it, or correct DATABASE_URL.', {
+      cause: error,
+    });
+  });
+}

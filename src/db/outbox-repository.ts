@@ -1,0 +1,24 @@
+import { sql, type Transaction } from 'kysely';
+import type { DB } from './schema.ts';
+
+export type OutboxMessage = {
+  /** name of a job in src/jobs */
+  readonly job: string;
+  /** what it is about: messages with equal job and key may be merged */
+  readonly key: string;
+  /** ids and scalars only: no token, no address */
+  readonly payload: Readonly<Record<string, string | number | boolean | null>>;
+  /** not before this many milliseconds from now, by the database clock */
+  readonly delayMs?: number;
+};
+
+/** Says that a job is owed, in the transaction that makes it so. The relay moves it to the queue. */
+export async function insertOutbox(trx: Transaction<DB>, message: OutboxMessage): Promise<void> {
+  await sql`
+    with said as (
+      insert into steward.outbox (job, key, payload, created_at, available_at)
+      values (${message.job}, ${message.key}, ${JSON.stringify(message.payload)}::jsonb, steward.now(),
+              steward.now() + ${message.delayMs ?? 0} * interval '1 millisecond')
+      returning 1)
+    select pg_notify('steward_outbox', '') from said`.execute(trx);
+}

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import { sql, type Transaction } from 'kysely';
+import type { Actor } from './audit-repository.ts';
+import { insertOutbox } from './outbox-repository.ts';
+import type { DB } from './schema.ts';
+
+export type OrganizationRunRequest = {
+  readonly connectionId: string;
+  /** activated, disconnect, settings_changed, organization_changed, directory_changed, schedule, operator … */
+  readonly cause: string;
+  readonly actor: Actor;
+};
+
+/**
+ * Writes the run that an act on an org connection owes, under the connection's generation as this
+ * transaction sees it, and supersedes the open one. In the state disconnecting the run is again the
+ * cascade. Whoever raises a generation calls this in the same transaction (lifecycle §2).
+ * @returns id of the run
+ */
+export async function startOrganizationRun(trx: Transaction<DB>, request: OrganizationRunRequest): Promise<string> {
+  const id = randomUUID();
+  const connection = await trx
+    .selectFrom('steward.org_connections')
+    .select(['organization_id', 'generation', 'state'])
+    .where('id', '=', request.connectionId)
+    .forUpdate()
+    .executeTakeFirstOrThrow();
+  await sql`
+    update steward.runs set state = 'superseded', superseded_by = ${id}, ended_at = steward.now(), lease_token = null, lease_until = null
+     where organization_id = ${connection.organization_id} and target = 'organization' and state in ('queued', 'running', 'held')`.execute(
+    trx,
+  );
+  await sql`
+    insert into steward.runs (id, target, organization_id, target_id, connection_id, generation, cause, actor, cascade, state, created_at)
+    values (${id}, 'organization', ${connection.organization_id}, ${connection.organization_id}, ${request.connectionId},
+            ${connection.generation}, ${request.cause}, ${request.actor}, ${connection.state === 'disconnecting'}, 'queued', steward.now())`.execute(
+    trx,
+  );
+  await insertOutbox(trx, {
+    job: connection.state === 'disconnecting' ? 'disconnect-organization' : 'reconcile-organization',
+    // The run's own key: a "look at this organization" waits beside it and is not merged with it.
+    key: id,
+    payload: { organizationId: connection.organization_id, runId: id },
+  });
+  return id;
+}

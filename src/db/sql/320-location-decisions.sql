@@ -1,0 +1,64 @@
+-- What the rule about locations needs to know of an organization: the facts of the member rules, and its own.
+-- assumed, where given, holds facts that stand in for the true ones, as the preview has them:
+-- {"state", "allowOptOut", "rollout", "rolloutGroups", "rolloutDomains"}, each optional.
+create or replace function steward.location_facts(organization uuid, assumed jsonb default null)
+returns table (org_state text, ever_disconnected boolean, disconnected boolean, allow_opt_out boolean, zoom_account_id text,
+               rollout text, rollout_groups uuid[], rollout_domains text[], shared_host text, shared_host_type smallint,
+               generation bigint, restore_generations bigint[], disconnect_cause text, observe boolean,
+               fallback jsonb, expires_after interval)
+language sql stable parallel safe as $$
+  select a.state, a.ever_disconnected, a.state = 'disconnecting' or a.state in ('none', 'pending') and a.ever_disconnected,
+         coalesce((assumed ->> 'allowOptOut')::boolean, f.allow_opt_out), f.zoom_account_id, coalesce(assumed ->> 'rollout', f.rollout),
+         case when assumed ? 'rolloutGroups' then array(select jsonb_array_elements_text(assumed -> 'rolloutGroups'))::uuid[] else f.rollout_groups end,
+         case when assumed ? 'rolloutDomains' then array(select jsonb_array_elements_text(assumed -> 'rolloutDomains')) else f.rollout_domains end,
+         f.shared_host, f.shared_host_type,
+         f.generation, coalesce(c.restore_generations, '{}'), c.disconnect_cause,
+         f.observe or exists (select from steward.switches s where s.name = 'observe_only'),
+         steward.usable_fallback(o.fallback_location), coalesce(o.archive_days, 90) * interval '1 day'
+    from steward.organization_facts(organization) f
+   cross join lateral (select coalesce(assumed ->> 'state', f.org_state) as state,
+                              f.ever_disconnected or coalesce(assumed ->> 'state' = 'disconnecting', false) as ever_disconnected) a
+    left join steward.org_connections c on c.id = f.connection_id
+    left join steward.organization_settings o on o.organization_id = f.organization_id
+$$;
+
+-- For each of these event types of the organization: whether its Zoom locations stay, how many of its servers can
+-- host now, and if they do not stay, why. From live facts, never from stored results.
+create or replace function steward.location_decisions(organization uuid, event_types uuid[], assumed jsonb default null)
+returns table (event_type_id uuid, kind text, owner_id uuid, kept boolean, can_host integer, cause text)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  facts record;
+  asked uuid[];
+  kinds text[];
+  owners uuid[];
+  serving uuid[];
+  members uuid[];
+begin
+  select * into facts from steward.location_facts(organization, assumed);
+  select array_agg(s.event_type_id), array_agg(s.kind), array_agg(s.owner_id), array_agg(s.member_id),
+         array_agg(distinct s.member_id) filter (where s.member_id is not null)
+    into asked, kinds, owners, serving, members
+    from steward.event_type_servers(organization, event_types) s;
+  return query
+  with ruled as materialized (
+    -- The directory decides hosting only while the connection is active. Else it is not asked: the plan leaves the
+    -- whole match out, which is most of the work.
+    select l.member_id, steward.rule_takes_zoom(l.reason) as takes, steward.rule_cause_rank(l.reason) as rank,
+           case when facts.org_state = 'active' then l.hosting
+                else steward.rule_hosting(l.reason, facts.org_state, null, null, null, false) end = 'can_host' as can_host
+      from steward.live_members_under(organization, members, facts.org_state, facts.ever_disconnected,
+             case when facts.org_state = 'active' then facts.zoom_account_id end, facts.allow_opt_out, facts.rollout, facts.rollout_groups,
+             facts.rollout_domains, facts.shared_host, facts.shared_host_type) l),
+  served as (
+    -- Nobody to ask: only the organization's disconnect takes it.
+    select s.event_type_id, s.kind, s.owner_id, coalesce(bool_or(not r.takes), not facts.disconnected) as kept,
+           (count(*) filter (where r.can_host))::integer as can_host, min(r.rank) as rank
+      from unnest(asked, kinds, owners, serving) as s (event_type_id, kind, owner_id, member_id)
+      left join ruled r on r.member_id = s.member_id
+     group by s.event_type_id, s.kind, s.owner_id)
+  select s.event_type_id, s.kind, s.owner_id, s.kept, s.can_host,
+         case when not s.kept then coalesce(steward.rule_cause(s.rank), 'organization_disconnected') end
+    from served s;
+end $$;

@@ -1,0 +1,50 @@
+-- Archived locations of these event types that may return now, as far as the archive itself says: of this
+-- organization and adapter, not expired, not overtaken by a later removal, and accepted where a person has to.
+-- With also_offered those that still wait for a person come along: a plan shows them.
+create or replace function steward.returnable_archives(organization uuid, event_types uuid[], from_adapter text, accepted_generations bigint[],
+                                                      also_offered boolean default false)
+returns setof steward.archived_locations
+language sql stable parallel safe as $$
+  select a.* from steward.archived_locations a
+   where a.event_type_id = any(event_types) and a.organization_id = organization and a.adapter = from_adapter
+     and a.expires_at > (select steward.now()) and a.neighbours <> 'superseded'
+     and (also_offered or not a.offered or a.accepted_at is not null or a.generation = any(accepted_generations))
+     and not exists (select from steward.archived_locations newer 
+                      where newer.organization_id = organization and newer.event_type_id = a.event_type_id and newer.archived_at > a.archived_at)
+$$;
+
+-- The rest of a page that begins with event types that have Zoom (ordered, at most page_size of them): those with
+-- an archive that could return and those that are flagged, up to where the shortest of the three lists ends. That is
+-- upto, null at the end of the organization. Archives are paged by key and judged afterwards: by key the index is
+-- always right, while "could return" would tempt the planner to sort the whole organization for every page.
+create or replace function steward.location_page(organization uuid, after uuid, page_size integer, with_zoom uuid[], also_offered boolean,
+                                                 out event_types uuid[], out upto uuid)
+language plpgsql stable as $$
+declare
+  accepted bigint[] := coalesce((select c.restore_generations from steward.org_connections c where c.organization_id = organization), '{}');
+  now timestamptz := steward.now();
+  seen uuid[];
+  returnable uuid[];
+  flagged uuid[];
+begin
+  select array_agg(k.event_type_id), array_agg(k.event_type_id) filter (where k.returnable) into seen, returnable
+    from (select a.event_type_id, a.expires_at > now and a.neighbours <> 'superseded'
+                   and (also_offered or not a.offered or a.accepted_at is not null or a.generation = any(accepted)) as returnable
+            from steward.archived_locations a
+           where a.organization_id = organization and a.event_type_id > after
+           order by a.event_type_id fetch first page_size rows with ties) k;
+  flagged := array(select f.event_type_id from steward.event_type_flags f
+                    where f.organization_id = organization and f.event_type_id > after order by f.event_type_id limit page_size);
+  upto := least(case when cardinality(with_zoom) >= page_size then with_zoom[cardinality(with_zoom)] end,
+                case when cardinality(seen) >= page_size then seen[cardinality(seen)] end,
+                case when cardinality(flagged) >= page_size then flagged[cardinality(flagged)] end);
+  event_types := array(select distinct k from unnest(with_zoom || coalesce(returnable, '{}') || flagged) k
+                        where upto is null or k <= upto order by k);
+end $$;
+
+-- What a removal overtakes: Zoom was there again, so what was archived before does not come back.
+create or replace function steward.supersede_archives(organization uuid, event_types uuid[]) returns void
+language sql volatile as $$
+  update steward.archived_locations a set neighbours = 'superseded'
+   where a.organization_id = organization and a.event_type_id = any(event_types) and a.neighbours <> 'superseded'
+$$;

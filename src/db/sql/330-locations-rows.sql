@@ -1,0 +1,197 @@
+-- The row adapter: locations are rows of steward_app.locations.
+
+-- A page of event types with Zoom, in order of id.
+create or replace function steward.zoom_event_types_rows(organization uuid, after uuid, page_size integer) returns uuid[]
+language plpgsql stable as $$
+begin
+  return array(select distinct l.event_type_id from steward_app.locations l
+                where l.organization_id = organization and l.event_type_id > after and l.kind = 'zoom_conference'
+                order by 1 limit page_size);
+end $$;
+
+-- The fingerprint of an event type's other locations. Without any it has no row here; its fingerprint is md5('').
+create or replace function steward.location_neighbours_rows(event_types uuid[])
+returns table (event_type_id uuid, neighbours text)
+language sql stable parallel safe as $$
+  select l.event_type_id, md5(string_agg(steward.location_print(l.id, l.position, l.kind, l.details, l.updated_at), chr(30) order by l.position, l.id))
+    from steward_app.locations l where l.event_type_id = any(event_types) and l.kind <> 'zoom_conference' group by l.event_type_id
+$$;
+
+-- Those of these event types that have nothing but Zoom.
+create or replace function steward.only_zoom_rows(event_types uuid[]) returns setof uuid
+language sql stable parallel safe as $$
+  select l.event_type_id from steward_app.locations l where l.event_type_id = any(event_types)
+   group by l.event_type_id having bool_and(l.kind = 'zoom_conference')
+$$;
+
+-- Of these event types, what is to be done now: remove, restore, or unflag. Planning also names what only a person's
+-- word brings back (offered) and where Zoom stays (keep). Reads only.
+create or replace function steward.location_work_rows(organization uuid, event_types uuid[], assumed jsonb default null, planning boolean default false)
+returns table (event_type_id uuid, kind text, owner_id uuid, todo text, cause text, zoom integer)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  facts record;
+  archived_types uuid[];
+  archived_zoom integer[];
+  archived_neighbours text[];
+  archived_waits boolean[];
+begin
+  select * into facts from steward.location_facts(organization, assumed);
+  -- Fingerprints cost most, and only a return needs them.
+  select array_agg(x.event_type_id), array_agg(x.zoom), array_agg(x.neighbours), array_agg(x.waits)
+    into archived_types, archived_zoom, archived_neighbours, archived_waits
+    from (select a.event_type_id, count(*) as zoom, min(a.neighbours) as neighbours,
+                 bool_or(a.offered and a.accepted_at is null and a.generation <> all(facts.restore_generations)) as waits
+            from steward.returnable_archives(organization, event_types, 'rows', facts.restore_generations, planning) a
+           -- An id that lives again elsewhere cannot come back.
+           where not exists (select from steward_app.locations l where l.id = (a.content ->> 'id')::uuid)
+           group by a.event_type_id) x;
+  return query
+  with decided as materialized (select * from steward.location_decisions(organization, event_types, assumed)),
+  present as materialized (
+    select l.event_type_id, count(*)::integer as zoom from steward_app.locations l
+     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' group by l.event_type_id),
+  archived as materialized (
+    select a.event_type_id, a.zoom, a.neighbours = coalesce(n.neighbours, md5('')) as unedited, a.waits
+      from unnest(archived_types, archived_zoom, archived_neighbours, archived_waits) as a (event_type_id, zoom, neighbours, waits)
+      left join steward.location_neighbours_rows(archived_types) n on n.event_type_id = a.event_type_id),
+  flagged as materialized (
+    select f.event_type_id, exists (select from steward_app.locations l where l.event_type_id = f.event_type_id) as filled
+      from steward.event_type_flags f where f.event_type_id = any(event_types)),
+  work as (
+    select d.event_type_id, d.kind, d.owner_id,
+           case when p.zoom > 0 and not d.kept then 'remove'
+                when p.zoom is null and d.can_host > 0 and a.unedited then case when a.waits then 'offered' else 'restore' end
+                when f.filled then 'unflag'
+                when planning and p.zoom > 0 then 'keep' end as todo,
+           d.cause, coalesce(p.zoom, a.zoom, 0) as zoom
+      from decided d
+      left join present p on p.event_type_id = d.event_type_id
+      left join archived a on a.event_type_id = d.event_type_id
+      left join flagged f on f.event_type_id = d.event_type_id)
+  select * from work where todo is not null;
+end $$;
+
+-- Waits for edits under way on these event types and their Zoom locations, and keeps new ones waiting until the
+-- transaction ends. Not "for update" on the event type: that would also stop bookings that refer to it. The other
+-- locations are not even locked: an edit of them is in time when it commits before we look, and later if not.
+create or replace function steward.lock_locations_rows(organization uuid, event_types uuid[]) returns void
+language plpgsql volatile as $$
+begin
+  perform from steward_app.event_types e where e.organization_id = organization and e.id = any(event_types)
+    order by e.id for no key update;
+  perform from steward_app.locations l
+    where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'
+    order by l.event_type_id, l.id for update;
+end $$;
+
+-- Archives and removes the Zoom locations of these event types, all or none of an event type's, and leaves the
+-- fallback or the flag where nothing else is there. Call it on locked event types.
+create or replace function steward.remove_locations_rows(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
+returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
+language plpgsql volatile as $$
+#variable_conflict use_column
+declare
+  facts record;
+  at timestamptz := steward.now();
+begin
+  select * into facts from steward.location_facts(organization);
+  perform steward.supersede_archives(organization, event_types);
+  return query
+  with asked as (select * from unnest(event_types, causes, owners) as u (event_type_id, cause, owner_id)),
+  zoom as materialized (
+    select l.* from steward_app.locations l
+     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'),
+  others as materialized (select * from steward.location_neighbours_rows(event_types)),
+  done as materialized (
+    select a.event_type_id, a.cause, a.owner_id, z.locations, z.place, o.neighbours,
+           case when o.event_type_id is null and facts.fallback is not null then gen_random_uuid() end as fallback_id
+      from asked a
+      join (select event_type_id, count(*)::integer as locations, min(position) as place from zoom group by event_type_id) z
+        on z.event_type_id = a.event_type_id
+      left join others o on o.event_type_id = a.event_type_id),
+  instead as materialized (
+    select d.fallback_id as id, d.event_type_id, d.place, facts.fallback ->> 'kind' as kind, coalesce(facts.fallback -> 'details', '{}') as details
+      from done d where d.fallback_id is not null),
+  archived as (
+    insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation,
+                                            run_id, archived_at, expires_at, fallback)
+    select gen_random_uuid(), organization, z.event_type_id, 'rows', z.position, to_jsonb(z),
+           coalesce(d.neighbours, md5(coalesce(steward.location_print(i.id, i.place, i.kind, i.details, at), ''))),
+           d.cause, steward.rule_offered(d.cause, facts.disconnect_cause), facts.generation, run, at, at + facts.expires_after,
+           case when i.id is not null then jsonb_build_object('id', i.id, 'event_type_id', i.event_type_id, 'organization_id', organization,
+             'position', i.place, 'kind', i.kind, 'details', i.details, 'created_at', at, 'updated_at', at) end
+      from zoom z join done d on d.event_type_id = z.event_type_id left join instead i on i.event_type_id = z.event_type_id
+    returning 1),
+  removed as (
+    delete from steward_app.locations l
+     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' returning 1),
+  fallback as (
+    insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details, created_at, updated_at)
+    select i.id, i.event_type_id, organization, i.place, i.kind, i.details, at, at from instead i returning 1),
+  flag as (
+    insert into steward.event_type_flags (event_type_id, organization_id, needs_location_since, run_id)
+    select d.event_type_id, organization, at, run from done d where d.neighbours is null and d.fallback_id is null
+    on conflict (event_type_id) do nothing returning 1),
+  unflagged as (
+    delete from steward.event_type_flags g using done d
+     where g.event_type_id = d.event_type_id and (d.neighbours is not null or d.fallback_id is not null)),
+  told as (
+    insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
+    select organization, run, 'removed', array_agg(d.event_type_id), array_agg(d.owner_id), array_agg(d.locations), array_agg(d.cause),
+           array_agg(d.neighbours is null and d.fallback_id is null)
+      from done d having count(*) > 0)
+  select (select count(*) from done)::integer, (select count(*) from removed)::integer,
+         (select count(*) from fallback)::integer, (select count(*) from flag)::integer;
+end $$;
+
+-- Brings the archived locations of these event types back: same id, place, details and timestamps; what was
+-- inserted instead goes. Call it on locked event types that location_work_rows named.
+-- Whole rows, also columns of the main app that we do not know; one that it added since gets its default.
+create or replace function steward.restore_locations_rows(organization uuid, run uuid, event_types uuid[], owners uuid[])
+returns table (event_types_done integer, locations integer, fallbacks integer)
+language plpgsql volatile as $$
+#variable_conflict use_column
+declare
+  accepted bigint[] := (select f.restore_generations from steward.location_facts(organization) f);
+  contents jsonb[];
+  done_types uuid[];
+  counts integer[];
+  instead uuid[];
+  columns text;
+  sources text;
+begin
+  -- An id that lives again elsewhere stays archived.
+  with taken as (
+    delete from steward.archived_locations x
+     using steward.returnable_archives(organization, event_types, 'rows', accepted) a
+     where x.id = a.id and not exists (select from steward_app.locations l where l.id = (a.content ->> 'id')::uuid)
+    returning x.event_type_id, x.content, (x.fallback ->> 'id')::uuid as instead)
+  select array_agg(t.content), array_agg(distinct t.instead) filter (where t.instead is not null) into contents, instead from taken t;
+  select array_agg(d.event_type_id), array_agg(d.n) into done_types, counts
+    from (select (c ->> 'event_type_id')::uuid as event_type_id, count(*)::integer as n from unnest(contents) as c group by 1) d;
+
+  delete from steward_app.locations l where l.id = any(instead);
+  get diagnostics fallbacks = row_count;
+
+  -- In a record a JSON null becomes no value at all.
+  select string_agg(format('%I', c.attname), ', ' order by c.attnum),
+         string_agg(case c.attname when 'details' then 'coalesce(r.details, ''null'')' else format('r.%I', c.attname) end, ', ' order by c.attnum)
+    into columns, sources
+    from pg_attribute c
+   where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
+     and not exists (select from unnest(contents) as x where not x ? c.attname);
+  execute format('insert into steward_app.locations (%s) select %s from unnest($1) as x cross join lateral jsonb_populate_record(null::steward_app.locations, x) as r',
+                 columns, sources) using contents;
+  get diagnostics locations = row_count;
+
+  delete from steward.event_type_flags g where g.event_type_id = any(done_types);
+  insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
+  select organization, run, 'restored', array_agg(d.event_type_id), array_agg(o.owner_id), array_agg(d.n), array_agg(null::text), array_agg(false)
+    from unnest(done_types, counts) as d (event_type_id, n)
+    join unnest(event_types, owners) as o (event_type_id, owner_id) on o.event_type_id = d.event_type_id
+  having count(*) > 0;
+  event_types_done := coalesce(cardinality(done_types), 0);
+  return next;
+end $$;

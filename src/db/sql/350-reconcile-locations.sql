@@ -1,0 +1,121 @@
+-- Makes the Zoom locations of these event types what they should be; everything else stays as it is. One call is
+-- one transaction's worth of work, by either adapter: look, lock what has something to do, look again, write.
+-- What will almost certainly change is locked without the first look: in a cascade those that have_zoom, and what a
+-- cascade took once the connection is active again.
+create or replace function steward.reconcile_locations(organization uuid, run uuid, from_adapter text, event_types uuid[], have_zoom uuid[] default '{}')
+returns table (removed_event_types integer, removed integer, restored_event_types integer, restored integer,
+               fallbacks_inserted integer, fallbacks_removed integer, needs_location integer, unflagged integer)
+language plpgsql volatile
+-- Lists of ids of unknown length make a plan for ten of them.
+set plan_cache_mode = 'force_custom_plan'
+set jit = off
+as $$
+declare
+  facts record;
+  sure uuid[];
+  unsure uuid[];
+  locked uuid[];
+  going uuid[];
+  causes text[];
+  going_owners uuid[];
+  coming uuid[];
+  coming_owners uuid[];
+  flagged uuid[];
+  done record;
+begin
+  if from_adapter not in ('rows', 'json') then
+    raise exception 'steward.reconcile_locations: expected the adapter rows or json, got %; see docs/locations.md', from_adapter using errcode = '22023';
+  end if;
+  removed_event_types := 0; removed := 0; restored_event_types := 0; restored := 0;
+  fallbacks_inserted := 0; fallbacks_removed := 0; needs_location := 0; unflagged := 0;
+  select * into facts from steward.location_facts(organization);
+  if facts.observe or coalesce(cardinality(event_types), 0) = 0 then
+    return next;
+    return;
+  end if;
+
+  sure := case facts.org_state
+    when 'disconnecting' then array(select unnest(have_zoom) intersect select unnest(event_types))
+    when 'active' then array(select distinct a.event_type_id
+                               from steward.returnable_archives(organization, event_types, from_adapter, facts.restore_generations) a
+                              where a.cause = 'organization_disconnected')
+    else '{}' end;
+  unsure := case when cardinality(sure) = 0 then event_types
+                 else array(select unnest(event_types) except select unnest(sure)) end;
+  if cardinality(unsure) > 0 then
+    if from_adapter = 'rows' then
+      locked := sure || array(select w.event_type_id from steward.location_work_rows(organization, unsure) w);
+    else
+      locked := sure || array(select w.event_type_id from steward.location_work_json(organization, unsure) w);
+    end if;
+  else
+    locked := sure;
+  end if;
+  if cardinality(locked) = 0 then
+    return next;
+    return;
+  end if;
+
+  -- Whoever edited before the lock is waited for and seen by the look after it.
+  if from_adapter = 'rows' then
+    perform steward.lock_locations_rows(organization, locked);
+    select array_agg(w.event_type_id) filter (where w.todo = 'remove'), array_agg(w.cause) filter (where w.todo = 'remove'),
+           array_agg(w.owner_id) filter (where w.todo = 'remove'), array_agg(w.event_type_id) filter (where w.todo = 'restore'),
+           array_agg(w.owner_id) filter (where w.todo = 'restore'), array_agg(w.event_type_id) filter (where w.todo = 'unflag')
+      into going, causes, going_owners, coming, coming_owners, flagged from steward.location_work_rows(organization, locked) w;
+  else
+    perform steward.lock_locations_json(organization, locked);
+    select array_agg(w.event_type_id) filter (where w.todo = 'remove'), array_agg(w.cause) filter (where w.todo = 'remove'),
+           array_agg(w.owner_id) filter (where w.todo = 'remove'), array_agg(w.event_type_id) filter (where w.todo = 'restore'),
+           array_agg(w.owner_id) filter (where w.todo = 'restore'), array_agg(w.event_type_id) filter (where w.todo = 'unflag')
+      into going, causes, going_owners, coming, coming_owners, flagged from steward.location_work_json(organization, locked) w;
+  end if;
+
+  if going is not null then
+    if from_adapter = 'rows' then
+      select * into done from steward.remove_locations_rows(organization, run, going, causes, going_owners);
+    else
+      select * into done from steward.remove_locations_json(organization, run, going, causes, going_owners);
+    end if;
+    removed_event_types := done.event_types_done; removed := done.locations;
+    fallbacks_inserted := done.fallbacks; needs_location := done.flagged;
+  end if;
+  if coming is not null then
+    if from_adapter = 'rows' then
+      select * into done from steward.restore_locations_rows(organization, run, coming, coming_owners);
+    else
+      select * into done from steward.restore_locations_json(organization, run, coming, coming_owners);
+    end if;
+    restored_event_types := done.event_types_done; restored := done.locations; fallbacks_removed := done.fallbacks;
+  end if;
+  if flagged is not null then
+    delete from steward.event_type_flags f where f.event_type_id = any(flagged);
+    get diagnostics unflagged = row_count;
+  end if;
+  return next;
+end $$;
+
+-- One chunk of an organization: the next page of event types after a key. last_event_type_id is null at the end.
+create or replace function steward.reconcile_locations_page(organization uuid, run uuid, from_adapter text, after uuid, page_size integer)
+returns table (last_event_type_id uuid, event_types integer, removed_event_types integer, removed integer, restored_event_types integer,
+               restored integer, fallbacks_inserted integer, fallbacks_removed integer, needs_location integer, unflagged integer)
+language plpgsql volatile
+set plan_cache_mode = 'force_custom_plan'
+set jit = off
+as $$
+declare
+  -- The nil id is nobody's: it stands before the first.
+  start_after uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
+  with_zoom uuid[];
+  page record;
+begin
+  if from_adapter = 'rows' then
+    with_zoom := steward.zoom_event_types_rows(organization, start_after, page_size);
+  else
+    with_zoom := steward.zoom_event_types_json(organization, start_after, page_size);
+  end if;
+  select * into page from steward.location_page(organization, start_after, page_size, with_zoom, false);
+  return query
+  select page.upto, cardinality(page.event_types), d.*
+    from steward.reconcile_locations(organization, run, from_adapter, page.event_types, with_zoom) d;
+end $$;

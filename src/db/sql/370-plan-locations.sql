@@ -1,0 +1,68 @@
+-- What reconciling an organization's locations would do, or would under assumed facts; reads only, one snapshot.
+-- One row a page, category and kind of event type, with a few examples; whoever asks adds the pages up.
+--   remove          Zoom locations go               no_location   … and nothing is left: flagged
+--   fallback        … and the fallback is put there unflag        the flag goes: somebody added a location
+--   restore         archived ones come back         offered       would come back if a person accepted
+--   fewer_hosts     round robin keeps Zoom, but some hosts can host now and not then
+--   unserved        Zoom stays, but nobody can host
+create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000)
+returns table (category text, kind text, event_types bigint, locations bigint, examples uuid[])
+language plpgsql stable
+set plan_cache_mode = 'force_custom_plan'
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  facts record;
+  start_after uuid := '00000000-0000-0000-0000-000000000000';
+  page record;
+  todo_types uuid[];
+  todos text[];
+  kinds text[];
+  zooms integer[];
+  bare uuid[];
+begin
+  if from_adapter not in ('rows', 'json') then
+    raise exception 'steward.plan_locations: expected the adapter rows or json, got %; see docs/locations.md', from_adapter using errcode = '22023';
+  end if;
+  select * into facts from steward.location_facts(organization, assumed);
+  loop
+    if from_adapter = 'rows' then
+      select * into page from steward.location_page(organization, start_after, page_size,
+        steward.zoom_event_types_rows(organization, start_after, page_size), true);
+      select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom) into todo_types, todos, kinds, zooms
+        from steward.location_work_rows(organization, page.event_types, assumed, true) w;
+      bare := array(select steward.only_zoom_rows(todo_types));
+    else
+      select * into page from steward.location_page(organization, start_after, page_size,
+        steward.zoom_event_types_json(organization, start_after, page_size), true);
+      select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom) into todo_types, todos, kinds, zooms
+        from steward.location_work_json(organization, page.event_types, assumed, true) w;
+      bare := array(select steward.only_zoom_json(todo_types));
+    end if;
+    return query
+    with work as materialized (
+      select * from unnest(todo_types, todos, kinds, zooms) as w (event_type_id, todo, kind, zoom)),
+    hosts as materialized (
+      -- Only those whose Zoom stays: for the others the question is answered.
+      select d.event_type_id, d.can_host, n.can_host as can_host_now
+        from steward.location_decisions(organization, array(select w.event_type_id from work w where w.todo = 'keep'), assumed) d
+        left join steward.location_decisions(organization, case when assumed is null then '{}' else
+               array(select w.event_type_id from work w where w.todo = 'keep' and w.kind = 'round_robin') end) n on n.event_type_id = d.event_type_id),
+    found as (
+      select w.todo as category, w.kind, w.event_type_id, case w.todo when 'unflag' then 0 else w.zoom end as zoom from work w where w.todo <> 'keep'
+      union all
+      select case when facts.fallback is null then 'no_location' else 'fallback' end, w.kind, w.event_type_id, w.zoom
+        from work w where w.todo = 'remove' and w.event_type_id = any(bare)
+      union all
+      select 'fewer_hosts', w.kind, w.event_type_id, w.zoom from work w join hosts h on h.event_type_id = w.event_type_id
+       where h.can_host < h.can_host_now
+      union all
+      select 'unserved', w.kind, w.event_type_id, w.zoom from work w join hosts h on h.event_type_id = w.event_type_id
+       where h.can_host = 0)
+    select f.category, f.kind, count(*), sum(f.zoom), (array_agg(f.event_type_id order by f.event_type_id))[1:5]
+      from found f group by f.category, f.kind;
+    exit when page.upto is null;
+    start_after := page.upto;
+  end loop;
+end $$;

