@@ -1,0 +1,88 @@
+import type { Kysely } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { ZoomAnswer } from '../zoom/api.ts';
+import type { ZoomClient, ZoomOauth } from '../zoom/oauth.ts';
+import { type AccessTokenOptions, type AccessTokenResult, createAccessToken } from './access-token.ts';
+import { type CallResult, createCall, type GrantAuth } from './call.ts';
+import { createClientSecrets } from './client-secrets.ts';
+import type { OnCrashPoint } from './crash-points.ts';
+import { createDetachedRefreshes } from './detached-refreshes.ts';
+import type { OnGrantEvent } from './grant-events.ts';
+import { findGrantView } from './grant-view.ts';
+import { createPacer } from './pacer.ts';
+import { createRefresh } from './refresh.ts';
+import { defaultRefreshTimes, type RefreshTimes } from './refresh-times.ts';
+import { createRetire, type Retired } from './retire.ts';
+import { createSecondLook, type SecondLook } from './second-look.ts';
+import type { TrustedApi } from './token-facts.ts';
+import type { Vault } from './vault.ts';
+import { createWake } from './wake.ts';
+
+export type GrantsDeps = {
+  readonly db: Kysely<DB>;
+  readonly oauth: Pick<ZoomOauth, 'refresh' | 'revoke'>;
+  readonly clients: readonly ZoomClient[];
+  readonly vault: Vault;
+  /** the endpoints' API base and which regional bases may be followed */
+  readonly api: TrustedApi;
+  /** names this process in the attempts log, e.g. host:pid */
+  readonly holder: string;
+  /** for LISTEN on a connection of its own; without it waiters only poll */
+  readonly listenUrl?: string;
+  readonly times?: Partial<RefreshTimes>;
+  /** refreshes of a client id are spaced by this many milliseconds in this process; default 100 */
+  readonly pacedEveryMs?: number;
+  readonly onEvent?: OnGrantEvent;
+  readonly onCrashPoint?: OnCrashPoint;
+};
+
+export type Grants = {
+  /** A token with enough time left, refreshed if need be by one process of all. */
+  accessToken(grantId: string, options?: AccessTokenOptions): Promise<AccessTokenResult>;
+  /** Runs a Zoom call with a token; once more with a newer one if Zoom refuses the token itself. */
+  call<T>(
+    grantId: string,
+    work: (auth: GrantAuth) => Promise<ZoomAnswer<T>>,
+    options?: AccessTokenOptions,
+  ): Promise<CallResult<T>>;
+  /** Looks at the token endpoint where a look is due: suspects, and refreshes whose outcome nobody knows. */
+  secondLook(grantId: string): Promise<SecondLook>;
+  /** Revokes a retiring grant, then deletes its secrets. */
+  retire(grantId: string): Promise<Retired>;
+  /** Resolves when no refresh of this process is on its way: what Zoom gave us is stored. */
+  settle(): Promise<void>;
+  /** Starts nothing new, settles, and closes the listener. */
+  close(): Promise<void>;
+};
+
+/** The grants of this installation: who needs a token comes here, and nobody else refreshes. */
+export function createGrants(deps: GrantsDeps): Grants {
+  const { db, oauth, vault, api, holder } = deps;
+  const times: RefreshTimes = { ...defaultRefreshTimes, ...deps.times };
+  const onEvent: OnGrantEvent = (event) => {
+    try {
+      deps.onEvent?.(event);
+    } catch {
+      // Telling must not stop a refresh.
+    }
+  };
+  const onCrashPoint: OnCrashPoint = deps.onCrashPoint ?? (() => {});
+  const clients = createClientSecrets(deps.clients);
+  const wake = createWake(deps.listenUrl === undefined ? {} : { url: deps.listenUrl });
+  const pacer = createPacer(deps.pacedEveryMs === undefined ? {} : { everyMs: deps.pacedEveryMs });
+  const refresh = createRefresh({ db, oauth, clients, vault, api, holder, times, pacer, onEvent, onCrashPoint });
+  const refreshes = createDetachedRefreshes(refresh, { onEvent });
+  const accessToken = createAccessToken({ db, vault, clients, refreshes, wake, times, onEvent });
+  return {
+    accessToken,
+    call: createCall(accessToken),
+    secondLook: createSecondLook({ refreshes, find: (grantId) => findGrantView(db, grantId) }),
+    retire: createRetire({ db, oauth, clients, times, accessToken, onEvent, onCrashPoint }),
+    settle: () => refreshes.settle(),
+    async close() {
+      refreshes.quiet();
+      await refreshes.settle();
+      await wake.close();
+    },
+  };
+}
