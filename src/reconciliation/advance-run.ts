@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { addCounts, type Counts } from './counts.ts';
+import { defaultGuardRail, type GuardRail, weighRun } from './guard-rail.ts';
+import { holdRun } from './hold-run.ts';
+import type { LocationAdapter } from './locations-adapter.ts';
+import { lockOrganization } from './locks.ts';
+import { observeRun } from './observe-run.ts';
+import { getOrganizationFacts } from './organization-facts.ts';
+import { phases } from './run-phases.ts';
+import {
+  getRun,
+  lockRun,
+  markRunEnded,
+  markRunProgress,
+  type Run,
+  type RunLease,
+  type RunProgress,
+  releaseRunLease,
+  takeRunLease,
+} from './run-record.ts';
+import { findStop } from './stops.ts';
+
+export type AdvanceOptions = {
+  /** how long to take chunks before handing over, ms */
+  readonly sliceMs?: number;
+  /** keys a chunk */
+  readonly chunkSize?: number;
+  readonly adapter?: LocationAdapter;
+  readonly guard?: GuardRail;
+  /** heartbeat: after so many ms without a chunk anybody may take the run over */
+  readonly leaseMs?: number;
+  /** ends the slice at the next chunk; nothing of a chunk is lost */
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * What a slice came to. more: the cursor stands, another slice is owed; held: a person must let it pass;
+ * paused: an operator, or observe, keeps it from writing; busy: another worker is at it.
+ */
+export type Slice = {
+  readonly state: 'more' | 'done' | 'superseded' | 'held' | 'paused' | 'busy';
+  /** rows written by the run so far, by category */
+  readonly counts: Counts;
+  readonly progress: RunProgress;
+};
+
+type ChunkOutcome = Slice['state'] | 'weigh' | 'observe';
+
+const defaults = {
+  sliceMs: 1_000,
+  chunkSize: 5_000,
+  adapter: 'rows',
+  guard: defaultGuardRail,
+  leaseMs: 10_000,
+} as const;
+
+/**
+ * Works on an organization's run until the slice is over: phases facts, members, locations, bookings, finish, in
+ * chunks of one transaction each, with rows, cursor, counts and heartbeat. Safe to call twice, at once, or after a
+ * crash: who does not hold the lease and the newest generation writes nothing. The caller owes the next slice.
+ */
+export async function advanceRun(db: Database, runId: string, options: AdvanceOptions = {}): Promise<Slice> {
+  const settings: Settings = { ...defaults, ...options };
+  const lease: RunLease = { runId, token: randomUUID(), leaseMs: settings.leaseMs };
+  if (!(await takeRunLease(db, lease))) return standing(await getRun(db, runId));
+  try {
+    const endsAt = performance.now() + settings.sliceMs;
+    for (;;) {
+      const outcome = await advanceOnce(db, lease, settings);
+      if (outcome !== 'more') return { ...standing(await getRun(db, runId)), state: outcome };
+      if (settings.signal?.aborted || performance.now() >= endsAt)
+        return { ...standing(await getRun(db, runId)), state: 'more' };
+    }
+  } finally {
+    // If even this fails, the lease ends by itself.
+    await releaseRunLease(db, lease).catch(() => {});
+  }
+}
+
+/** What a run that cannot be worked on now answers. */
+function standing(run: Run): Slice {
+  const { counts, progress, state } = run;
+  switch (state) {
+    case 'queued':
+    case 'running':
+      return { state: 'busy', counts, progress };
+    case 'failed':
+    case 'superseded':
+      return { state: 'superseded', counts, progress };
+    case 'done':
+    case 'held':
+      return { state, counts, progress };
+    default:
+      return state satisfies never;
+  }
+}
+
+async function advanceOnce(db: Database, lease: RunLease, settings: Settings): Promise<Slice['state']> {
+  const outcome = await takeChunk(db, lease, settings, 'weigh');
+  if (outcome === 'observe') return observeRun(db, lease);
+  if (outcome !== 'weigh') return outcome;
+  // Outside the organization's lock: the guard is a question of size, and a scan.
+  const run = await getRun(db, lease.runId);
+  const verdict = await weighRun(db, await getOrganizationFacts(db, run.organizationId), settings.guard);
+  if (verdict.held) return (await holdRun(db, lease, verdict)) ? 'held' : standing(await getRun(db, lease.runId)).state;
+  const weighed = await takeChunk(db, lease, settings, 'weighed');
+  return weighed === 'observe' || weighed === 'weigh' ? 'more' : weighed;
+}
+
+type Settings = Required<Omit<AdvanceOptions, 'signal'>> & Pick<AdvanceOptions, 'signal'>;
+
+function takeChunk(
+  db: Database,
+  lease: RunLease,
+  settings: Settings,
+  guard: 'weigh' | 'weighed',
+): Promise<ChunkOutcome> {
+  return db.transaction().execute(async (trx): Promise<ChunkOutcome> => {
+    const { organizationId } = await getRun(trx, lease.runId);
+    await lockOrganization(trx, organizationId);
+    // The connection before the run, as whoever raises the generation takes them. Until this chunk commits, nobody raises it.
+    await sql`select from steward.org_connections where organization_id = ${organizationId} for share`.execute(trx);
+    const facts = await getOrganizationFacts(trx, organizationId);
+    const run = await lockRun(trx, lease);
+    if (!run || run.phase === 'done') return standing(await getRun(trx, lease.runId)).state;
+    if (facts.generation !== run.generation) {
+      await markRunEnded(trx, lease, { state: 'superseded' });
+      return 'superseded';
+    }
+    const stop = await findStop(trx, facts);
+    if (stop === 'observe') return 'observe';
+    if (stop === 'pause') return 'paused';
+    const begins = run.cursor === null;
+    if (guard === 'weigh' && run.phase === 'members' && begins && !run.cascade && run.approvedBy === null)
+      return 'weigh';
+
+    const phase = phases[run.phase];
+    const request = { run, facts, adapter: settings.adapter, limit: settings.chunkSize };
+    const total = begins ? await phase.total(trx, request) : (run.progress[run.phase]?.total ?? null);
+    const { cursor, looked, counts } = await phase.chunk(trx, request);
+    const done = (begins ? 0 : (run.progress[run.phase]?.done ?? 0)) + looked;
+    await markRunProgress(trx, lease, {
+      phase: cursor === null ? phase.next : run.phase,
+      cursor,
+      counts: addCounts(run.counts, counts),
+      progress: run.phase === 'finish' ? run.progress : { ...run.progress, [run.phase]: { done, total } },
+    });
+    if (cursor !== null || phase.next !== 'done') return 'more';
+    await markRunEnded(trx, lease, { state: 'done' });
+    return 'done';
+  });
+}

@@ -1,0 +1,106 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import type { LocationAdapter } from './locations-adapter.ts';
+import type { Assumption } from './organization-facts.ts';
+
+export type EventTypeKind = 'solo' | 'group' | 'managed' | 'template' | 'round_robin' | 'collective';
+
+/** Event types that share a fate, by kind, with a few of them. */
+export type LocationPlanGroup = {
+  readonly eventTypes: number;
+  /** Zoom locations in them */
+  readonly locations: number;
+  readonly byKind: Readonly<
+    Partial<Record<EventTypeKind, { readonly eventTypes: number; readonly locations: number }>>
+  >;
+  /** ids of event types */
+  readonly examples: readonly string[];
+};
+
+/** What a run would do to locations; equal nothing everywhere but in the last three: a run would find nothing to do. */
+export type LocationPlan = {
+  readonly removed: LocationPlanGroup;
+  /** of those removed: nothing is left, the event type is flagged */
+  readonly leftWithoutLocation: LocationPlanGroup;
+  /** of those removed: the fallback of the settings takes the place */
+  readonly replacedByFallback: LocationPlanGroup;
+  readonly restored: LocationPlanGroup;
+  /** flags that go because somebody added a location */
+  readonly unflagged: LocationPlanGroup;
+  /** would be restored if a person accepted */
+  readonly offered: LocationPlanGroup;
+  /** under an assumption: round robin that keeps Zoom while some who can host now could not */
+  readonly roundRobinLosingHosts: LocationPlanGroup;
+  /** Zoom stays, and nobody can host */
+  readonly unserved: LocationPlanGroup;
+};
+
+const categories = {
+  remove: 'removed',
+  no_location: 'leftWithoutLocation',
+  fallback: 'replacedByFallback',
+  restore: 'restored',
+  unflag: 'unflagged',
+  offered: 'offered',
+  fewer_hosts: 'roundRobinLosingHosts',
+  unserved: 'unserved',
+} as const satisfies Record<string, keyof LocationPlan>;
+
+const examplesKept = 5;
+
+type Row = {
+  category: keyof typeof categories;
+  kind: EventTypeKind;
+  eventTypes: number;
+  locations: number;
+  examples: string[];
+};
+
+/**
+ * What reconciling an organization's locations would do, or would do under assumed facts: the preview of a
+ * disconnect is `{ assume: { state: 'disconnecting' } }`. The same SQL as the run; reads only, one snapshot.
+ */
+export async function planLocations(
+  db: Database,
+  { organizationId, adapter, assume }: { organizationId: string; adapter: LocationAdapter; assume?: Assumption },
+): Promise<LocationPlan> {
+  const { rows } = await sql<Row>`
+    select category, kind, event_types as "eventTypes", locations, examples
+      from steward.plan_locations(${organizationId}, ${adapter}, ${assume ? JSON.stringify(assume) : null}::jsonb)`.execute(
+    db,
+  );
+  const plan = emptyPlan();
+  for (const row of rows) {
+    const name = categories[row.category];
+    plan[name] = addRow(plan[name], row);
+  }
+  return plan;
+}
+
+const emptyGroup: LocationPlanGroup = { eventTypes: 0, locations: 0, byKind: {}, examples: [] };
+
+function emptyPlan(): Record<keyof LocationPlan, LocationPlanGroup> {
+  return {
+    removed: emptyGroup,
+    leftWithoutLocation: emptyGroup,
+    replacedByFallback: emptyGroup,
+    restored: emptyGroup,
+    unflagged: emptyGroup,
+    offered: emptyGroup,
+    roundRobinLosingHosts: emptyGroup,
+    unserved: emptyGroup,
+  };
+}
+
+function addRow(group: LocationPlanGroup, { kind, eventTypes, locations, examples }: Row): LocationPlanGroup {
+  const known = group.byKind[kind] ?? { eventTypes: 0, locations: 0 };
+  return {
+    eventTypes: group.eventTypes + eventTypes,
+    locations: group.locations + locations,
+    byKind: {
+      ...group.byKind,
+      [kind]: { eventTypes: known.eventTypes + eventTypes, locations: known.locations + locations },
+    },
+    examples: [...group.examples, ...examples].slice(0, examplesKept),
+  };
+}

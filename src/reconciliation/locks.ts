@@ -1,0 +1,35 @@
+import { sql, type Transaction } from 'kysely';
+import type { DB } from '../db/schema.ts';
+
+/**
+ * Who may write an organization's rows at the same time. A chunk of an organization's run holds the
+ * organization alone; runs of single members and event types share it and hold what they are about alone.
+ * Taken before the first read, each in a statement of its own: the statements after it see everything
+ * that the holder before committed, so an older snapshot never wins. All end with the transaction.
+ * @see docs/reconciliation.md
+ */
+
+const lockKey = (what: 'org' | 'member' | 'event_type', id: string) => sql`hashtextextended(${`${what}:${id}`}, 0)`;
+
+/** Waits until nobody else writes in this organization, and keeps it so. */
+export async function lockOrganization(trx: Transaction<DB>, organizationId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${lockKey('org', organizationId)})`.execute(trx);
+}
+
+/** Waits until no chunk writes in this organization, and keeps chunks out; other single runs go on. */
+export async function shareOrganization(trx: Transaction<DB>, organizationId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock_shared(${lockKey('org', organizationId)})`.execute(trx);
+}
+
+/** Holds these members alone among the runs that share their organization. Sorted, so that two runs cannot wait for each other. */
+export async function lockMembers(trx: Transaction<DB>, memberIds: readonly string[]): Promise<void> {
+  for (const id of [...memberIds].sort())
+    await sql`select pg_advisory_xact_lock(${lockKey('member', id)})`.execute(trx);
+}
+
+/** Holds these event types alone among the runs that share their organization. Taken after members. */
+export async function lockEventTypes(trx: Transaction<DB>, eventTypeIds: readonly string[]): Promise<void> {
+  for (const id of [...eventTypeIds].sort()) {
+    await sql`select pg_advisory_xact_lock(${lockKey('event_type', id)})`.execute(trx);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Database } from '../db/database.ts';
+import type { LocationAdapter } from './locations-adapter.ts';
+import { type LocationPlanGroup, planLocations } from './locations-plan.ts';
+import { planOrganization } from './plan.ts';
+
+/** What a disconnect would do (behaviour §6), from the plan that the cascade follows. */
+export type DisconnectPreview = {
+  readonly organizationId: string;
+  /** confirms a disconnect; an older one is refused as stale */
+  readonly generation: number;
+  readonly membersLosingHosting: number;
+  readonly membersKeepingPersonal: number;
+  readonly locationsRemoved: LocationPlanGroup;
+  readonly eventTypesWithoutLocation: LocationPlanGroup;
+  readonly fallbacksInserted: LocationPlanGroup;
+  readonly roundRobinLosingHosts: LocationPlanGroup;
+  readonly bookingsDetached: number;
+};
+
+/** Computes the preview in one snapshot and changes nothing. */
+export async function previewDisconnect(
+  db: Database,
+  { organizationId, adapter }: { readonly organizationId: string; readonly adapter: LocationAdapter },
+): Promise<DisconnectPreview> {
+  const assume = { state: 'disconnecting' } as const;
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (trx) => {
+      const members = await planOrganization(trx, organizationId, { assume });
+      const locations = await planLocations(trx, { organizationId, adapter, assume });
+      return {
+        organizationId,
+        generation: members.generation,
+        membersLosingHosting: members.members.summary.stopHosting,
+        membersKeepingPersonal: members.members.summary.keepPersonal,
+        locationsRemoved: locations.removed,
+        eventTypesWithoutLocation: locations.leftWithoutLocation,
+        fallbacksInserted: locations.replacedByFallback,
+        roundRobinLosingHosts: locations.roundRobinLosingHosts,
+        bookingsDetached: members.bookings.detached,
+      };
+    });
+}

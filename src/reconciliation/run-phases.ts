@@ -1,0 +1,137 @@
+import { sql, type Transaction } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import { bookingsChunk, writePersonalBookings } from './bookings-chunk.ts';
+import { addCounts, type Counts, prefixCounts } from './counts.ts';
+import { finishRun } from './finish-run.ts';
+import { firstKey, inRange } from './key-range.ts';
+import type { LocationAdapter } from './locations-adapter.ts';
+import { locationsChunk } from './locations-apply.ts';
+import type { OrganizationFacts } from './organization-facts.ts';
+import { keepToIndexes } from './planner.ts';
+import type { Run, RunPhase } from './run-record.ts';
+import { writeFacts } from './write-facts.ts';
+import { writeMemberRange } from './write-members.ts';
+
+export type PhaseRequest = {
+  readonly run: Run;
+  readonly facts: OrganizationFacts;
+  readonly adapter: LocationAdapter;
+  /** rows at most */
+  readonly limit: number;
+};
+
+export type PhaseChunk = {
+  /** where the phase goes on; null at its end */
+  readonly cursor: string | null;
+  /** keys looked at */
+  readonly looked: number;
+  readonly counts: Counts;
+};
+
+/** One chunk of a phase: bounded work in the caller's transaction, which holds the organization. */
+export type Phase = {
+  readonly next: RunPhase;
+  chunk(trx: Transaction<DB>, request: PhaseRequest): Promise<PhaseChunk>;
+  /** keys there are, for the progress shown; null where counting costs too much */
+  total(trx: Transaction<DB>, request: PhaseRequest): Promise<number | null>;
+};
+
+async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: number }>>): Promise<number> {
+  const { rows } = await query.execute(trx);
+  return rows[0]?.n ?? 0;
+}
+
+/** Facts of members by pages of ids; ids that have facts and are no members any more come along. */
+const factsPhase: Phase = {
+  next: 'members',
+  async chunk(trx, { run, facts, limit }) {
+    await keepToIndexes(trx);
+    const { rows: members } = await sql<{ id: string }>`
+      select id from steward_app.members where organization_id = ${run.organizationId} and id > ${run.cursor ?? firstKey}::uuid
+       order by id limit ${limit}`.execute(trx);
+    const last = members.length < limit ? null : (members.at(-1)?.id ?? null);
+    const { rows: gone } = await sql<{ id: string }>`
+      select s.member_id as id from steward.member_facts s
+       where s.organization_id = ${run.organizationId} and ${inRange(sql.ref('s.member_id'), { after: run.cursor, upTo: last })}
+         and not exists (select from steward_app.members m where m.id = s.member_id and m.organization_id = ${run.organizationId})`.execute(
+      trx,
+    );
+    const ids = [...members, ...gone].map(({ id }) => id);
+    const counts = ids.length === 0 ? {} : await writeFacts(trx, facts, ids);
+    return { cursor: last, looked: members.length, counts };
+  },
+  async total(trx, { run }) {
+    await keepToIndexes(trx);
+    return count(trx, sql`select count(*) as n from steward_app.members where organization_id = ${run.organizationId}`);
+  },
+};
+
+/** Results by ranges of keys; the last range has no end, so that results without facts are found. */
+const membersPhase: Phase = {
+  next: 'locations',
+  async chunk(trx, { run, facts, limit }) {
+    await keepToIndexes(trx);
+    const { rows } = await sql<{ last: string | null; n: number }>`
+      select max(member_id::text)::uuid as last, count(*) as n
+        from (select member_id from steward.member_facts
+               where organization_id = ${run.organizationId} and member_id > ${run.cursor ?? firstKey}::uuid
+               order by member_id limit ${limit}) page`.execute(trx);
+    const { last, n } = rows[0] as { last: string | null; n: number };
+    const range = { after: run.cursor, upTo: n < limit ? null : last };
+    const counts = await writeMemberRange(trx, { facts, range, runId: run.id });
+    return {
+      cursor: range.upTo,
+      looked: n,
+      counts: addCounts(counts, await writePersonalBookings(trx, run.organizationId, range)),
+    };
+  },
+  async total(trx, { run }) {
+    await keepToIndexes(trx);
+    return count(
+      trx,
+      sql`select count(*) as n from steward.member_facts where organization_id = ${run.organizationId}`,
+    );
+  },
+};
+
+const locationsPhase: Phase = {
+  next: 'bookings',
+  async chunk(trx, { run, adapter, limit }) {
+    const { lastEventTypeId, eventTypes, counts } = await locationsChunk(trx, {
+      organizationId: run.organizationId,
+      runId: run.id,
+      adapter,
+      afterEventTypeId: run.cursor,
+      limit,
+    });
+    return { cursor: lastEventTypeId, looked: eventTypes, counts: prefixCounts('locations', counts) };
+  },
+  total: async () => null,
+};
+
+const bookingsPhase: Phase = {
+  next: 'finish',
+  async chunk(trx, { run, facts, limit }) {
+    const { lastBookingId, bookings, counts } = await bookingsChunk(trx, { facts, after: run.cursor, limit });
+    return { cursor: lastBookingId, looked: bookings, counts };
+  },
+  total: async () => null,
+};
+
+const finishPhase: Phase = {
+  next: 'done',
+  async chunk(trx, { run }) {
+    await finishRun(trx, run);
+    return { cursor: null, looked: 0, counts: {} };
+  },
+  total: async () => null,
+};
+
+/** What a run goes through, in order. */
+export const phases = {
+  facts: factsPhase,
+  members: membersPhase,
+  locations: locationsPhase,
+  bookings: bookingsPhase,
+  finish: finishPhase,
+} as const satisfies Record<Exclude<RunPhase, 'done'>, Phase>;

@@ -1,0 +1,108 @@
+import { sql, type Transaction } from 'kysely';
+import type { Actor } from '../db/audit-repository.ts';
+import type { Database } from '../db/database.ts';
+import type { DB } from '../db/schema.ts';
+import { StewardError } from '../errors.ts';
+import type { Counts } from './counts.ts';
+
+export type RunPhase = 'facts' | 'members' | 'locations' | 'bookings' | 'finish' | 'done';
+export type RunState = 'queued' | 'running' | 'done' | 'superseded' | 'held' | 'failed';
+
+/** Per phase: how far. total is what was counted when the phase began; null where counting costs too much. */
+export type RunProgress = Readonly<Partial<Record<RunPhase, { readonly done: number; readonly total: number | null }>>>;
+
+/** A run as its row says. */
+export type Run = {
+  readonly id: string;
+  readonly organizationId: string;
+  readonly generation: number;
+  readonly cause: string;
+  readonly actor: Actor;
+  /** ends a disconnect */
+  readonly cascade: boolean;
+  readonly state: RunState;
+  readonly phase: RunPhase;
+  /** last key worked on in this phase */
+  readonly cursor: string | null;
+  readonly progress: RunProgress;
+  readonly counts: Counts;
+  readonly hasPlan: boolean;
+  readonly approvedBy: string | null;
+};
+
+const columns = sql`
+  id, organization_id as "organizationId", generation, cause, actor, cascade, state, phase, cursor, progress, counts,
+  plan is not null as "hasPlan", approved_by as "approvedBy"`;
+
+/** The run, or an error `run_unknown`. */
+export async function getRun(db: Database, runId: string): Promise<Run> {
+  const { rows } = await sql<Run>`select ${columns} from steward.runs where id = ${runId}`.execute(db);
+  const run = rows[0];
+  if (!run) {
+    throw new StewardError(
+      'run_unknown',
+      `Expected the id of a run, got ${runId}; "runs list" shows the runs there are`,
+      {
+        context: { runId },
+      },
+    );
+  }
+  return run;
+}
+
+/** A lease on a run: who holds the token may write chunks, until somebody else took over. */
+export type RunLease = { readonly runId: string; readonly token: string; readonly leaseMs: number };
+
+/** Takes the lease of a run that is queued, or running and held by nobody who lives. Null: not now. */
+export async function takeRunLease(db: Database, lease: RunLease): Promise<Run | null> {
+  const { rows } = await sql<Run>`
+    update steward.runs
+       set state = 'running', lease_token = ${lease.token}, lease_until = steward.now() + ${lease.leaseMs} * interval '1 millisecond',
+           started_at = coalesce(started_at, steward.now())
+     where id = ${lease.runId} and state in ('queued', 'running') and (lease_until is null or lease_until < steward.now())
+    returning ${columns}`.execute(db);
+  return rows[0] ?? null;
+}
+
+/** Gives the lease back, if it is still this one. */
+export async function releaseRunLease(db: Database, { runId, token }: RunLease): Promise<void> {
+  await sql`update steward.runs set lease_token = null, lease_until = null where id = ${runId} and lease_token = ${token}`.execute(
+    db,
+  );
+}
+
+/** The run under its lease, locked to the end of the transaction; null once the lease or the run is somebody else's. */
+export async function lockRun(trx: Transaction<DB>, { runId, token }: RunLease): Promise<Run | null> {
+  const { rows } = await sql<Run>`
+    select ${columns} from steward.runs
+     where id = ${runId} and lease_token = ${token} and state = 'running' for update`.execute(trx);
+  return rows[0] ?? null;
+}
+
+/** Writes where the run stands, with the rows of the chunk; each write is also the heartbeat. */
+export async function markRunProgress(
+  trx: Transaction<DB>,
+  lease: RunLease,
+  { phase, cursor, progress, counts }: Pick<Run, 'phase' | 'cursor' | 'progress' | 'counts'>,
+): Promise<void> {
+  await sql`
+    update steward.runs
+       set phase = ${phase}, cursor = ${cursor}, progress = ${JSON.stringify(progress)}::jsonb, counts = ${JSON.stringify(counts)}::jsonb,
+           lease_until = steward.now() + ${lease.leaseMs} * interval '1 millisecond'
+     where id = ${lease.runId} and lease_token = ${lease.token}`.execute(trx);
+}
+
+/** Ends the run, or holds it for a person; the lease ends with it. */
+export async function markRunEnded(
+  db: Database,
+  { runId, token }: RunLease,
+  { state, plan }: { readonly state: 'done' | 'superseded' | 'held'; readonly plan?: unknown },
+): Promise<boolean> {
+  const result = await sql`
+    update steward.runs
+       set state = ${state}, phase = case when ${state} = 'done' then 'done' else phase end, lease_token = null, lease_until = null,
+           ended_at = case when ${state} <> 'held' then steward.now() end,
+           plan = coalesce(${plan === undefined ? null : JSON.stringify(plan)}::jsonb, plan)
+     where id = ${runId} and lease_token = ${token} and state = 'running'`.execute(db);
+  return result.numAffectedRows === 1n;
+}

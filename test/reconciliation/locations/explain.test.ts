@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { LocationAdapter } from '../../../src/reconciliation/locations-adapter.ts';
+import { hostingOfEventType } from '../../../src/reconciliation/locations-hosting.ts';
+import { useDatabase } from '../../support/database.ts';
+
+const database = useDatabase();
+
+const organizationId = randomUUID();
+const otherId = randomUUID();
+const eventTypesEach = 12_000;
+const membersEach = 3_000;
+
+/** Two organizations, so that an index on the organization alone is worth little; three of ten event types have Zoom, both ways. */
+beforeAll(async () => {
+  const { db } = database;
+  for (const [organization, name] of [
+    [organizationId, 'a'],
+    [otherId, 'b'],
+  ]) {
+    await sql`
+      insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+      select md5(${name} || 'm' || i)::uuid, ${organization}, 'M', i || '@' || ${name} || '.test', true, 'user' from generate_series(1, ${membersEach}::int) i`.execute(
+      db,
+    );
+    await sql`
+      insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+      select ${name}, ${name} || i, ${name} || i, i || '@' || ${name} || '.test', 'active', 2, now() from generate_series(1, ${membersEach}::int) i`.execute(
+      db,
+    );
+    await sql`insert into steward.directories (zoom_account_id, synced_at) values (${name}, now())`.execute(db);
+    await sql`
+      insert into steward_app.event_types (id, organization_id, kind, host_member_id, title, locations)
+      select md5(${name} || 'e' || i)::uuid, ${organization}, case when i % 10 = 0 then 'round_robin' else 'solo' end,
+             case when i % 10 <> 0 then md5(${name} || 'm' || (i % ${membersEach}::int + 1))::uuid end, 'T',
+             case when i % 10 < 3 then '[{"kind": "physical"}, {"kind": "zoom_conference"}]'::jsonb else '[{"kind": "physical"}]' end
+        from generate_series(1, ${eventTypesEach}::int) i`.execute(db);
+    await sql`
+      insert into steward_app.event_type_hosts (event_type_id, member_id, organization_id)
+      select md5(${name} || 'e' || i)::uuid, md5(${name} || 'm' || ((i + k) % ${membersEach}::int + 1))::uuid, ${organization}
+        from generate_series(10, ${eventTypesEach}::int, 10) i, generate_series(1, 3) k`.execute(db);
+    await sql`
+      insert into steward_app.locations (id, event_type_id, organization_id, position, kind)
+      select gen_random_uuid(), md5(${name} || 'e' || i)::uuid, ${organization}, p, case p when 1 then 'zoom_conference' else 'physical' end
+        from generate_series(1, ${eventTypesEach}::int) i, generate_series(0, 1) p where p = 0 or i % 10 < 3`.execute(
+      db,
+    );
+    await sql`
+      insert into steward.org_connections (id, organization_id, state, zoom_account_id, generation, restore_generations)
+      values (gen_random_uuid(), ${organization}, 'active', ${name}, 5, '{4}')`.execute(db);
+    // What earlier removals left: of other event types than those with Zoom now.
+    await sql`
+      insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation, run_id, archived_at, expires_at)
+      select gen_random_uuid(), ${organization}, md5(${name} || 'e' || i)::uuid, case when i % 10 < 6 then 'rows' else 'json' end, 1, '{}', 'x',
+             'organization_disconnected', i % 2 = 0, 4, gen_random_uuid(), now(), now() + interval '90 days'
+        from generate_series(1, ${eventTypesEach}::int) i where i % 10 >= 5`.execute(db);
+  }
+  await sql`analyze`.execute(db);
+});
+
+type Node = { 'Node Type': string; 'Relation Name'?: string; Output?: string[]; Plans?: Node[] };
+
+/** Runs the statements in a transaction that is rolled back, and gives the plans of everything that ran inside. */
+async function plansOf(statements: readonly string[]): Promise<{ nodes: Node[]; called: Set<string> }> {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  const plans: string[] = [];
+  client.on('notice', ({ message }) => {
+    const json = message?.indexOf('{') ?? -1;
+    if (message?.includes('plan:') && json >= 0) plans.push(message.slice(json));
+  });
+  try {
+    await client.query(`load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on;
+      set auto_explain.log_format = json; set auto_explain.log_level = notice; set client_min_messages = notice; set auto_explain.log_verbose = on`);
+    await client.query('begin');
+    for (const statement of statements) await client.query(statement);
+    await client.query('rollback');
+  } finally {
+    await client.end();
+  }
+  const nodes: Node[] = [];
+  const collect = (node: Node): void => {
+    nodes.push(node);
+    node.Plans?.forEach(collect);
+  };
+  for (const plan of plans) collect((JSON.parse(plan) as { Plan: Node }).Plan);
+  const called = plans.flatMap((plan) =>
+    [...JSON.stringify((JSON.parse(plan) as { Plan: Node }).Plan).matchAll(/steward\.(\w+)\(/g)].map(
+      ([, name]) => name as string,
+    ),
+  );
+  return { nodes, called: new Set(called) };
+}
+
+const big = ['locations', 'event_types', 'event_type_hosts', 'archived_locations', 'members', 'directory_users'];
+const scansOfBigTables = (nodes: readonly Node[]) =>
+  nodes
+    .filter((node) => node['Node Type'] === 'Seq Scan' && big.includes(node['Relation Name'] ?? ''))
+    .map((node) => node['Relation Name']);
+
+const chunk = (adapter: LocationAdapter, limit = 100) =>
+  `select * from steward.reconcile_locations_page('${organizationId}', '${randomUUID()}', '${adapter}', '40000000-0000-0000-0000-000000000000', ${limit})`;
+const disconnect = `update steward.org_connections set state = 'disconnecting', disconnected_at = now(), generation = 6 where organization_id = '${organizationId}'`;
+const reconnect = `update steward.org_connections set state = 'active', disconnected_at = null, generation = 7 where organization_id = '${organizationId}'`;
+
+describe.each(['rows', 'json'] as const)('%s', (adapter) => {
+  test('chunks of a cascade, of the return and of a pass with nothing to do read by keys', async () => {
+    const { nodes, called } = await plansOf([
+      chunk(adapter),
+      disconnect,
+      chunk(adapter),
+      reconnect,
+      chunk(adapter),
+      chunk(adapter),
+    ]);
+    const relations = new Set(nodes.map((node) => node['Relation Name']));
+    for (const relation of [
+      'event_types',
+      'archived_locations',
+      'members',
+      ...(adapter === 'rows' ? ['locations'] : []),
+    ])
+      expect(relations).toContain(relation);
+    expect(scansOfBigTables(nodes)).toEqual([]);
+    // The rules are part of the plan: a function called for each row would stand there by name.
+    for (const inlined of [
+      'rule_takes_zoom',
+      'rule_reason',
+      'location_print',
+      'returnable_archives',
+      'event_type_servers',
+      'without_zoom',
+      'only_zoom',
+    ])
+      expect(called).not.toContain(inlined);
+  });
+
+  test('a single event type reads a few rows, whatever the size of the organization', async () => {
+    const one = `select * from steward.reconcile_locations('${organizationId}', '${randomUUID()}', '${adapter}', array[md5('ae1')::uuid])`;
+    expect(scansOfBigTables((await plansOf([one, disconnect, one])).nodes)).toEqual([]);
+  });
+});
+
+test('hosting of an event type takes under 2 ms', async () => {
+  const medianMs = async (work: (id: string) => Promise<unknown>) => {
+    const times: number[] = [];
+    for (let i = 10; i <= 2_000; i += 10) {
+      const { rows } = await sql<{ id: string }>`select md5('ae' || ${i}::int)::uuid as id`.execute(database.db);
+      const start = performance.now();
+      await work(rows[0]?.id as string);
+      times.push(performance.now() - start);
+    }
+    return times.sort((a, b) => a - b)[times.length / 2] as number;
+  };
+  const lookup = await medianMs((id) =>
+    sql`select title from steward_app.event_types where id = ${id}`.execute(database.db),
+  );
+  const hosting = await medianMs(async (id) => expect(await hostingOfEventType(database.db, id)).toHaveLength(3));
+  // On an idle machine a look-up takes 0.2 ms; a busy one slows both.
+  expect(hosting).toBeLessThan(Math.max(2, 8 * lookup));
+});

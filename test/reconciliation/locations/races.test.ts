@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto';
+import { sql, type Transaction } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/db/database.ts';
+import type { DB } from '../../../src/db/schema.ts';
+import { locationsChunk, reconcileEventTypes } from '../../../src/reconciliation/locations-apply.ts';
+import { useDatabase } from '../../support/database.ts';
+import { createLocationWorld, type LocationWorld, online, phone, room, zoom } from './location-world.ts';
+
+const database = useDatabase();
+
+/** Runs work in a transaction and holds it open until told; resolves `ready` when the work is done. */
+function hold<T>(db: Database, work: (trx: Transaction<DB>) => Promise<T>) {
+  const ready = Promise.withResolvers<T>();
+  const release = Promise.withResolvers<void>();
+  const done = db.transaction().execute(async (trx) => {
+    ready.resolve(await work(trx));
+    await release.promise;
+  });
+  done.catch(ready.reject);
+  return {
+    ready: ready.promise,
+    async commit() {
+      release.resolve();
+      await done;
+    },
+  };
+}
+
+/** Resolves once somebody in this database waits for a lock. */
+async function untilSomebodyWaits(db: Database): Promise<void> {
+  for (;;) {
+    const { rows } = await sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
+    if (rows.length > 0) return;
+  }
+}
+
+const chunkOf = (w: LocationWorld) => (trx: Transaction<DB>) =>
+  locationsChunk(trx, {
+    organizationId: w.organizationId,
+    runId: randomUUID(),
+    adapter: w.adapter,
+    afterEventTypeId: null,
+    limit: 100,
+  });
+
+/** Two ways in which Zoom goes: a cascade, which locks before it looks, and a member's own disconnect, which looks first. */
+const ways = ['cascade', 'member'] as const;
+
+async function endangered(adapter: 'rows' | 'json', way: (typeof ways)[number], locations = [online, room]) {
+  const w = await createLocationWorld(database.db, adapter, way === 'cascade' ? 'disconnecting' : 'none');
+  const host = await w.addMember(way === 'cascade' ? {} : { personal: 'disconnected' });
+  return { w, host, id: await w.addEventType({ host, locations }) };
+}
+
+/** What the main app does to Zoom in the event type: makes it a phone call. */
+const editZoom = (w: LocationWorld, id: string, db: Database) =>
+  w.adapter === 'rows'
+    ? sql`update steward_app.locations set kind = 'outbound_call' where event_type_id = ${id} and kind = ${zoom}`.execute(
+        db,
+      )
+    : sql`update steward_app.event_types set locations = '[{"kind": "outbound_call"}, {"kind": "physical"}]' where id = ${id}`.execute(
+        db,
+      );
+
+describe.each(['rows', 'json'] as const)('%s', (adapter) => {
+  describe.each(ways)('%s', (way) => {
+    test('an edit of the location that commits first wins', async () => {
+      const { w, id } = await endangered(adapter, way);
+      const edit = hold(database.another(1), (app) => editZoom(w, id, app));
+      await edit.ready;
+      const chunk = database.another(1).transaction().execute(chunkOf(w));
+      await untilSomebodyWaits(w.db);
+      await edit.commit();
+      expect((await chunk).counts).toMatchObject({ removed: 0 });
+      expect(await w.kindsOf(id)).toEqual(['outbound_call', 'physical']);
+      expect(await w.archivesOf(id)).toEqual([]);
+    });
+
+    test('an edit of the location that comes later waits, and finds the list without Zoom', async () => {
+      const { w, id } = await endangered(adapter, way);
+      const chunk = hold(database.another(1), chunkOf(w));
+      expect((await chunk.ready).counts).toMatchObject({ removed: 1 });
+      const app = database.another(1);
+      const edit =
+        adapter === 'rows'
+          ? editZoom(w, id, app)
+          : app.transaction().execute(async (trx) => {
+              const { rows } = await sql<{
+                n: number;
+              }>`select jsonb_array_length(locations) as n from steward_app.event_types where id = ${id} for update`.execute(
+                trx,
+              );
+              return rows[0]?.n;
+            });
+      await untilSomebodyWaits(w.db);
+      await chunk.commit();
+      if (adapter === 'rows') expect((await edit) as object).toMatchObject({ numAffectedRows: 0n });
+      else expect(await edit).toBe(1);
+      expect(await w.kindsOf(id)).toEqual(['physical']);
+    });
+
+    test('a host who comes in with the event type locked is seen', async () => {
+      const { w, id } = await endangered(adapter, way);
+      const personal = await w.addMember({ personal: 'connected' });
+      const edit = hold(database.another(1), async (app) => {
+        await sql`select from steward_app.event_types where id = ${id} for update`.execute(app);
+        await sql`update steward_app.event_types set host_member_id = ${personal} where id = ${id}`.execute(app);
+      });
+      await edit.ready;
+      const chunk = database.another(1).transaction().execute(chunkOf(w));
+      await untilSomebodyWaits(w.db);
+      await edit.commit();
+      expect((await chunk).counts).toMatchObject({ removed: 0 });
+      expect(await w.kindsOf(id)).toEqual([zoom, 'physical']);
+    });
+
+    test('the last neighbour that goes with the event type locked is missed: the event type is flagged', async () => {
+      const { w, id } = await endangered(adapter, way);
+      const edit = hold(database.another(1), async (app) => {
+        await sql`select from steward_app.event_types where id = ${id} for update`.execute(app);
+        if (adapter === 'rows')
+          await sql`delete from steward_app.locations where event_type_id = ${id} and kind = 'physical'`.execute(app);
+        else await sql`update steward_app.event_types set locations = locations - 1 where id = ${id}`.execute(app);
+      });
+      await edit.ready;
+      const chunk = database.another(1).transaction().execute(chunkOf(w));
+      await untilSomebodyWaits(w.db);
+      await edit.commit();
+      expect((await chunk).counts).toMatchObject({ removed: 1, needsLocation: 1 });
+      expect(await w.isFlagged(id)).toBe(true);
+    });
+
+    test('two looks at the same event type at once take it once', async () => {
+      const { w, id } = await endangered(adapter, way);
+      const first = hold(database.another(1), chunkOf(w));
+      await first.ready;
+      const second = database
+        .another(1)
+        .transaction()
+        .execute((trx) =>
+          reconcileEventTypes(trx, {
+            organizationId: w.organizationId,
+            eventTypeIds: [id],
+            runId: randomUUID(),
+            adapter,
+          }),
+        );
+      await untilSomebodyWaits(w.db);
+      await first.commit();
+      expect(await second).toMatchObject({ removed: 0 });
+      expect(await w.archivesOf(id)).toHaveLength(1);
+    });
+  });
+
+  test('an edit under way while Zoom returns wins: nothing returns', async () => {
+    const w = await createLocationWorld(database.db, adapter);
+    const id = await w.addEventType({ host: await w.addMember(), locations: [online, room] });
+    await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
+    await w.reconcile();
+    await w.setConnection({ state: 'active' });
+    const edit = hold(database.another(1), async (app) => {
+      await sql`select from steward_app.event_types where id = ${id} for update`.execute(app);
+      if (adapter === 'rows')
+        await sql`update steward_app.locations set details = '{"address": "moved"}' where event_type_id = ${id}`.execute(
+          app,
+        );
+      else
+        await sql`update steward_app.event_types set locations = '[{"kind": "physical", "address": "moved"}]' where id = ${id}`.execute(
+          app,
+        );
+    });
+    await edit.ready;
+    const chunk = database.another(1).transaction().execute(chunkOf(w));
+    await untilSomebodyWaits(w.db);
+    await edit.commit();
+    expect((await chunk).counts).toMatchObject({ restored: 0 });
+    expect(await w.kindsOf(id)).toEqual(['physical']);
+  });
+
+  test('bookings that refer to the event type, and edits of event types without Zoom, do not wait', async () => {
+    const { w, id, host } = await endangered(adapter, 'cascade');
+    const plain = await w.addEventType({ host, locations: [room, phone] });
+    const table = sql.raw(`booked_${adapter}`);
+    await sql`create table ${table} (event_type_id uuid references steward_app.event_types (id))`.execute(w.db);
+    const chunk = hold(database.another(1), chunkOf(w));
+    expect((await chunk.ready).counts).toMatchObject({ removed: 1 });
+    const app = database.another(1);
+    await sql`set lock_timeout = '2s'`.execute(app);
+    await sql`insert into ${table} values (${id})`.execute(app);
+    await sql`update steward_app.event_types set title = 'renamed' where id = ${plain}`.execute(app);
+    if (adapter === 'rows')
+      await sql`update steward_app.locations set details = '{}' where event_type_id = ${id} and kind = 'physical'`.execute(
+        app,
+      );
+    await chunk.commit();
+  });
+
+  test('a chunk that fails leaves nothing of itself', async () => {
+    const { w, id } = await endangered(adapter, 'cascade');
+    const before = await w.locationsOf(id);
+    const failing = w.db.transaction().execute(async (trx) => {
+      expect((await chunkOf(w)(trx)).counts).toMatchObject({ removed: 1 });
+      throw new Error('crash');
+    });
+    await expect(failing).rejects.toThrow('crash');
+    expect(await w.locationsOf(id)).toEqual(before);
+    expect(await w.archivesOf(id)).toEqual([]);
+    expect(await w.reconcile()).toMatchObject({ removed: 1 });
+  });
+});

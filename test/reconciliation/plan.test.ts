@@ -1,0 +1,102 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { planOrganization } from '../../src/reconciliation/plan.ts';
+import { useDatabase } from '../support/database.ts';
+import { fillOrganization, memberOf } from './support/fill-organization.ts';
+import { changeConnection, playRun, reconcileAll, rowVersions, storedResults } from './support/play-runs.ts';
+
+const database = useDatabase();
+
+const organization = { effective: 'organization', reason: 'organization', hosting: 'can_host' };
+
+test('a plan says what the run then does, in pages of any size, and writes nothing', async () => {
+  const org = await fillOrganization(database.db, 50);
+  const plan = await planOrganization(database.db, org.organizationId);
+  expect(await planOrganization(database.db, org.organizationId, { pageSize: 7 })).toEqual(plan);
+  expect(plan.members.changes.map(({ before, after, count }) => ({ before, after, count }))).toEqual([
+    { before: null, after: organization, count: 40 },
+    { before: null, after: { ...organization, hosting: 'no_zoom_user' }, count: 5 },
+    { before: null, after: { effective: 'personal', reason: 'personal', hosting: 'can_host' }, count: 5 },
+  ]);
+  expect(plan.members.changes[0]?.examples).toHaveLength(5);
+  expect(await rowVersions(database.db, org.organizationId)).toEqual([]);
+  expect(await reconcileAll(database.db, org)).toMatchObject({
+    counts: { 'members.written': plan.members.summary.changes },
+  });
+  expect(await planOrganization(database.db, org.organizationId)).toMatchObject({
+    members: { summary: { changes: 0 }, changes: [] },
+  });
+});
+
+test('under an assumed disconnect it counts what the cascade then takes, and what people keep', async () => {
+  const org = await fillOrganization(database.db, 50);
+  await reconcileAll(database.db, org);
+  const plan = await planOrganization(database.db, org.organizationId, { assume: { state: 'disconnecting' } });
+  expect(plan).toMatchObject({
+    generation: 1,
+    assumed: { state: 'disconnecting' },
+    members: {
+      summary: {
+        members: 50,
+        changes: 45,
+        couldHost: 45,
+        canHost: 5,
+        stopHosting: 40,
+        startHosting: 0,
+        keepPersonal: 5,
+        lost: 45,
+      },
+    },
+    guard: { served: 50, lost: 0, held: false },
+  });
+  expect(await storedResults(database.db, org.organizationId)).toMatchObject({ 'organization/can_host': 40 });
+  const cascade = await changeConnection(database.db, org, { state: 'disconnecting' });
+  expect(await playRun(database.db, cascade)).toMatchObject({
+    counts: { 'members.lost': 45, 'members.canHostLost': 40 },
+  });
+});
+
+test('before any run, who can host now is counted from the facts', async () => {
+  const org = await fillOrganization(database.db, 20);
+  const plan = await planOrganization(database.db, org.organizationId, { assume: { state: 'disconnecting' } });
+  expect(plan.members.summary).toMatchObject({ couldHost: 18, canHost: 2, stopHosting: 16, lost: 0 });
+});
+
+test('a narrower rollout, and opting out, are assumed in the same way', async () => {
+  const org = await fillOrganization(database.db, 20);
+  await reconcileAll(database.db, org);
+  const narrowed = await planOrganization(database.db, org.organizationId, {
+    assume: { rollout: 'domains', rolloutDomains: ['else.test'] },
+  });
+  expect(narrowed).toMatchObject({
+    members: { summary: { couldHost: 18, canHost: 2, lost: 18 } },
+    guard: { served: 20, lost: 18, held: true },
+  });
+  const same = await planOrganization(database.db, org.organizationId, {
+    assume: { rollout: 'domains', rolloutDomains: [`${org.account}.test`] },
+  });
+  expect(same.members.summary.changes).toBe(0);
+  const member = await memberOf(database.db, org, 1);
+  await sql`insert into steward.opt_outs (organization_id, member_id) values (${org.organizationId}, ${member})`.execute(
+    database.db,
+  );
+  const allowed = await planOrganization(database.db, org.organizationId, { assume: { allowOptOut: true } });
+  expect(allowed.members.changes).toEqual([
+    {
+      before: organization,
+      after: { effective: 'none', reason: 'opted_out', hosting: 'no_connection' },
+      count: 1,
+      examples: [member],
+    },
+  ]);
+});
+
+test('people who left are changes too', async () => {
+  const org = await fillOrganization(database.db, 20);
+  await reconcileAll(database.db, org);
+  const member = await memberOf(database.db, org, 1);
+  await sql`delete from steward_app.members where id = ${member}`.execute(database.db);
+  expect((await planOrganization(database.db, org.organizationId)).members.changes).toEqual([
+    { before: organization, after: null, count: 1, examples: [member] },
+  ]);
+});

@@ -1,0 +1,314 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { approveRun } from '../../src/reconciliation/hold-run.ts';
+import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
+import { resolveMember } from '../../src/reconciliation/resolve-member.ts';
+import { getRun } from '../../src/reconciliation/run-record.ts';
+import { useDatabase } from '../support/database.ts';
+import { type FilledOrganization, fillOrganization, memberOf } from './support/fill-organization.ts';
+import {
+  changeConnection,
+  eventsSince,
+  lastEvent,
+  oneChunk,
+  playRun,
+  reconcileAll,
+  rowVersions,
+  startRun,
+  storedResults,
+} from './support/play-runs.ts';
+
+const database = useDatabase();
+const fresh = (members = 20) => fillOrganization(database.db, members);
+
+const freshState = { 'organization/can_host': 16, 'organization/no_zoom_user': 2, 'personal/can_host': 2 };
+
+test('a run goes through its phases in chunks, each with cursor, counts and progress', async () => {
+  const org = await fresh();
+  const run = await startRun(database.db, org);
+  const phases: string[] = [];
+  for (let state = 'more'; state === 'more'; ) {
+    ({ state } = await oneChunk(database.db, run, { chunkSize: 8 }));
+    const { phase, cursor, progress } = await getRun(database.db, run);
+    phases.push(`${phase} ${cursor === null ? 'start' : 'inside'}`);
+    if (phase === 'facts') expect(progress.facts).toEqual({ done: 8 * phases.length, total: 20 });
+  }
+  expect(phases).toEqual([
+    'facts inside',
+    'facts inside',
+    'members start',
+    'members inside',
+    'members inside',
+    'locations start',
+    'bookings start',
+    'finish start',
+    'done start',
+  ]);
+  expect(await getRun(database.db, run)).toMatchObject({
+    state: 'done',
+    counts: { 'facts.written': 20, 'members.written': 20, 'members.gained': 20, 'members.canHostGained': 18 },
+    progress: { facts: { done: 20, total: 20 }, members: { done: 20, total: 20 } },
+  });
+  expect(await storedResults(database.db, org.organizationId)).toEqual(freshState);
+});
+
+test('the run straight after finds nothing and writes nothing: no row has another version', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const before = await rowVersions(database.db, org.organizationId);
+  expect(before).toHaveLength(40);
+  expect(await reconcileAll(database.db, org)).toMatchObject({ state: 'done', counts: {} });
+  expect(await rowVersions(database.db, org.organizationId)).toEqual(before);
+});
+
+test('what changed in between is all that is written', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const before = await rowVersions(database.db, org.organizationId);
+  const member = await memberOf(database.db, org, 1);
+  await sql`update steward_app.members set active = false where id = ${member}`.execute(database.db);
+  expect(await reconcileAll(database.db, org)).toMatchObject({
+    counts: { 'facts.written': 1, 'members.written': 1, 'members.lost': 1, 'members.canHostLost': 1 },
+  });
+  const after = await rowVersions(database.db, org.organizationId);
+  expect(after.filter((row, index) => JSON.stringify(row) !== JSON.stringify(before[index]))).toHaveLength(2);
+});
+
+test('who left or moved away loses their rows; who was deactivated keeps one that says so', async () => {
+  const [org, other] = [await fresh(), await fresh()];
+  await reconcileAll(database.db, org);
+  const [left, moved, inactive] = [
+    await memberOf(database.db, org, 1),
+    await memberOf(database.db, org, 2),
+    await memberOf(database.db, org, 3),
+  ];
+  await sql`delete from steward_app.members where id = ${left}`.execute(database.db);
+  await sql`update steward_app.members set organization_id = ${other.organizationId} where id = ${moved}`.execute(
+    database.db,
+  );
+  await sql`update steward_app.members set active = false where id = ${inactive}`.execute(database.db);
+  expect(await reconcileAll(database.db, org)).toMatchObject({
+    counts: { 'facts.deleted': 2, 'members.deleted': 2, 'members.lost': 3 },
+  });
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    ...freshState,
+    'none/no_connection': 1,
+    'organization/can_host': 13,
+  });
+});
+
+test('members who come behind the cursor are served at once, stored by their own look, and found by the next run', async () => {
+  const org = await fresh();
+  const run = await startRun(database.db, org);
+  for (let chunks = 0; chunks < 4; chunks++) await oneChunk(database.db, run, { chunkSize: 8 });
+  expect((await getRun(database.db, run)).phase).toBe('members');
+  const [said, unsaid] = ['00000000-0000-4000-8000-0000000000a1', '00000000-0000-4000-8000-0000000000a2'];
+  await sql`
+    insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+    select id, ${org.organizationId}, 'Behind', id || '@x.test', true, 'user' from unnest(${[said, unsaid]}::uuid[]) id`.execute(
+    database.db,
+  );
+  expect(await resolveMember(database.db, unsaid)).toMatchObject({ effective: 'organization' });
+  await reconcileMember(database.db, said, { cause: 'member_changed', actor: 'app' });
+  await playRun(database.db, run);
+  const stored = () =>
+    database.db
+      .selectFrom('steward.member_connections')
+      .select('member_id')
+      .where('member_id', 'in', [said, unsaid])
+      .orderBy('member_id')
+      .execute();
+  expect(await stored()).toEqual([{ member_id: said }]);
+  await reconcileAll(database.db, org);
+  expect(await stored()).toEqual([{ member_id: said }, { member_id: unsaid }]);
+  await sql`delete from steward_app.members where id = any(${[said, unsaid]}::uuid[])`.execute(database.db);
+});
+
+test('a disconnect takes the organization’s connection from everybody and leaves personal ones; a reconnect brings it back', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const cascade = await changeConnection(database.db, org, { state: 'disconnecting' });
+  expect(await playRun(database.db, cascade)).toMatchObject({
+    state: 'done',
+    counts: { 'members.lost': 18, 'members.canHostLost': 16 },
+  });
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    'none/no_connection': 18,
+    'personal/can_host': 2,
+  });
+  await playRun(database.db, await changeConnection(database.db, org, { state: 'active' }));
+  expect(await storedResults(database.db, org.organizationId)).toEqual(freshState);
+});
+
+test('an interruption changes hosting and serves on', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  await playRun(database.db, await changeConnection(database.db, org, { state: 'interrupted' }));
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    'organization/interrupted': 18,
+    'personal/can_host': 2,
+  });
+});
+
+test('what it did is told once, summed, with an audit entry; a run of one member tells about that member', async () => {
+  const org = await fresh();
+  const from = await lastEvent(database.db);
+  const { counts } = await reconcileAll(database.db, org);
+  const events = await eventsSince(database.db, org.organizationId, from);
+  expect(events.map(({ type }) => type)).toEqual(['members.connection_changed', 'run.finished']);
+  expect(events[0]?.data).toMatchObject({ written: 20, gained: 20 });
+  const audit = await database.db
+    .selectFrom('steward.audit_log')
+    .select(['action', 'data'])
+    .where('organization_id', '=', org.organizationId)
+    .execute();
+  expect(audit).toEqual([{ action: 'run.finished', data: { counts } }]);
+
+  const member = await memberOf(database.db, org, 1);
+  await sql`insert into steward_app.personal_connections (member_id, organization_id, state) values (${member}, ${org.organizationId}, 'connected')`.execute(
+    database.db,
+  );
+  const then = await lastEvent(database.db);
+  expect(await reconcileMember(database.db, member, { cause: 'member_changed', actor: 'app' })).toMatchObject({
+    counts: { 'members.toPersonal': 1 },
+  });
+  expect(await eventsSince(database.db, org.organizationId, then)).toEqual([
+    {
+      type: 'member.connection_changed',
+      data: expect.objectContaining({
+        before: { effective: 'organization', reason: 'organization', hosting: 'can_host' },
+        after: { effective: 'personal', reason: 'personal', hosting: 'can_host' },
+      }),
+    },
+  ]);
+});
+
+test('a scheduled run that finds nothing is silent', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const from = await lastEvent(database.db);
+  const run = await startRun(database.db, org);
+  await sql`update steward.runs set actor = 'schedule' where id = ${run}`.execute(database.db);
+  await playRun(database.db, run);
+  expect(await eventsSince(database.db, org.organizationId, from)).toEqual([]);
+});
+
+test.each(['pause_writes', 'pause_all'] as const)(
+  '%s stops it between chunks, and single looks; it goes on where it was',
+  async (name) => {
+    const org = await fresh();
+    const run = await startRun(database.db, org);
+    await oneChunk(database.db, run, { chunkSize: 8 });
+    const before = await rowVersions(database.db, org.organizationId);
+    await withSwitch(name, async () => {
+      expect(await playRun(database.db, run)).toMatchObject({ state: 'paused' });
+      const member = await memberOf(database.db, org, 1);
+      expect(await reconcileMember(database.db, member, { cause: 'x', actor: 'app' })).toMatchObject({
+        state: 'paused',
+      });
+      expect(await rowVersions(database.db, org.organizationId)).toEqual(before);
+    });
+    expect(await playRun(database.db, run)).toMatchObject({ state: 'done', counts: { 'facts.written': 20 } });
+  },
+);
+
+test('under observe a run plans and writes nothing; members are served all the same', async () => {
+  const org = await fresh();
+  await sql`update steward.org_connections set observe = true where id = ${org.connectionId}`.execute(database.db);
+  const run = await startRun(database.db, org);
+  expect(await playRun(database.db, run)).toMatchObject({ state: 'done', counts: {} });
+  expect(await rowVersions(database.db, org.organizationId)).toEqual([]);
+  const { plan } = await database.db
+    .selectFrom('steward.runs')
+    .select('plan')
+    .where('id', '=', run)
+    .executeTakeFirstOrThrow();
+  expect(plan).toMatchObject({ members: { summary: { members: 20, changes: 20, canHost: 18 } } });
+  const member = await memberOf(database.db, org, 1);
+  expect(await reconcileMember(database.db, member, { cause: 'x', actor: 'app' })).toMatchObject({ state: 'observed' });
+  expect(await resolveMember(database.db, member)).toMatchObject({ hosting: 'can_host' });
+});
+
+test('under observe a cascade waits, and so does a run that has begun to write', async () => {
+  const org = await fresh();
+  const begun = await startRun(database.db, org);
+  await oneChunk(database.db, begun, { chunkSize: 8 });
+  await sql`update steward.org_connections set observe = true where id = ${org.connectionId}`.execute(database.db);
+  expect(await playRun(database.db, begun)).toMatchObject({ state: 'paused' });
+  expect(
+    await playRun(database.db, await changeConnection(database.db, org, { state: 'disconnecting' })),
+  ).toMatchObject({ state: 'paused' });
+});
+
+async function deactivate(org: FilledOrganization, upTo: number): Promise<void> {
+  await sql`update steward_app.members set active = false where organization_id = ${org.organizationId}
+               and split_part(email, '@', 1)::integer <= ${upTo}`.execute(database.db);
+}
+
+test('a run that would take Zoom from too many is held, tells, and goes on when a person lets it pass', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  await deactivate(org, 5);
+  const run = await startRun(database.db, org);
+  const from = await lastEvent(database.db);
+  expect(await playRun(database.db, run)).toMatchObject({ state: 'held' });
+  expect(await storedResults(database.db, org.organizationId)).toEqual(freshState);
+  expect(await eventsSince(database.db, org.organizationId, from)).toMatchObject([
+    { type: 'run.held', data: { served: 20, lost: 5 } },
+  ]);
+  expect(await playRun(database.db, run)).toMatchObject({ state: 'held' });
+
+  // Planned anew: what changed while it waited is seen.
+  await deactivate(org, 6);
+  await approveRun(database.db, run, { actor: 'operator:ada', reason: 'they moved out' });
+  expect(await playRun(database.db, run)).toMatchObject({ state: 'done', counts: { 'members.lost': 6 } });
+  await expect(approveRun(database.db, run, { actor: 'operator:ada', reason: 'again' })).rejects.toMatchObject({
+    code: 'run_not_held',
+  });
+});
+
+test('the guard counts people who vanish, lets few pass, and never holds a disconnect', async () => {
+  const vanished = await fresh();
+  await reconcileAll(database.db, vanished);
+  await sql`delete from steward_app.members where organization_id = ${vanished.organizationId} and split_part(email, '@', 1)::integer <= 5`.execute(
+    database.db,
+  );
+  expect(await reconcileAll(database.db, vanished)).toMatchObject({ state: 'held' });
+
+  const few = await fresh();
+  await reconcileAll(database.db, few);
+  await deactivate(few, 4);
+  expect(await reconcileAll(database.db, few)).toMatchObject({ state: 'done' });
+
+  const gone = await fresh();
+  await reconcileAll(database.db, gone);
+  expect(
+    await playRun(database.db, await changeConnection(database.db, gone, { state: 'disconnecting' })),
+  ).toMatchObject({ state: 'done' });
+  // What a cascade did not get to is still that disconnect, not a surprise.
+  await playRun(database.db, await changeConnection(database.db, gone, { state: 'active' }));
+  await changeConnection(database.db, gone, { state: 'disconnecting' });
+  expect(await playRun(database.db, await changeConnection(database.db, gone, { state: 'none' }))).toMatchObject({
+    state: 'done',
+  });
+});
+
+test('a run that is done, or does not exist, says so', async () => {
+  const org = await fresh();
+  const run = await startRun(database.db, org);
+  await playRun(database.db, run);
+  expect(await playRun(database.db, run)).toMatchObject({ state: 'done' });
+  await expect(playRun(database.db, randomUUID())).rejects.toMatchObject({ code: 'run_unknown' });
+});
+
+async function withSwitch(name: string, work: () => Promise<void>): Promise<void> {
+  await sql`insert into steward.switches (name, reason, actor, since) values (${name}, 'test', 'operator:test', steward.now())`.execute(
+    database.db,
+  );
+  try {
+    await work();
+  } finally {
+    await sql`delete from steward.switches where name = ${name}`.execute(database.db);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Database } from '../../../src/db/database.ts';
+import type { Slice } from '../../../src/reconciliation/advance-run.ts';
+import type { LocationAdapter } from '../../../src/reconciliation/locations-adapter.ts';
+import { type LocationAnswer, lookAt } from '../../../src/reconciliation/oracle-locations.ts';
+import { matchOf, zoomUserKey } from '../../../src/reconciliation/oracle-match.ts';
+import { type Answer, answerFor } from '../../../src/reconciliation/oracle-members.ts';
+import type { World } from '../../../src/reconciliation/oracle-world.ts';
+import { compareLook, type Prints, remember } from './compare-locations.ts';
+import { compareAnswers, type Difference, oracleAnswers } from './compare-members.ts';
+import { readLocations, type Snapshot } from './read-locations.ts';
+import { answerKey, liveAnswers, resolvedAnswers, storedAnswers } from './read-members.ts';
+import { runOrganizations } from './run-organizations.ts';
+import { organizationOf } from './world-ids.ts';
+import type { NamedWorld, PlayedWorld } from './world-rows.ts';
+
+/** What one round of runs came to. */
+export type Round = {
+  readonly differences: readonly Difference[];
+  /** the worlds as the runs must have left them */
+  readonly worlds: readonly PlayedWorld[];
+  /** what the oracle expected of each event type, by world and event type */
+  readonly looks: readonly {
+    readonly world: PlayedWorld;
+    readonly eventTypeId: string;
+    readonly answer: LocationAnswer;
+  }[];
+  readonly stored: Readonly<Record<LocationAdapter, Snapshot>>;
+  /** how each run ended, by world */
+  readonly ends: ReadonlyMap<string, Slice>;
+};
+
+const adapters = ['rows', 'json'] as const;
+
+/** Runs every organization once and compares all of it with the oracle: live, resolved, stored, and every location. */
+export async function playRound(db: Database, worlds: readonly PlayedWorld[], prints: Prints): Promise<Round> {
+  const oracle = oracleAnswers(worlds);
+  const known =
+    ({ key, world }: NamedWorld) =>
+    (member: string): Answer =>
+      oracle.answers.get(answerKey({ key, member })) ?? answerFor(world, member);
+  const ways = [...compareAnswers('live', worlds, oracle, await liveAnswers(db, oracle.names))];
+  ways.push(...compareAnswers('resolve', worlds, oracle, await resolvedAnswers(db, oracle.names)));
+
+  const before = await readBoth(db, worlds);
+  for (const adapter of adapters) remember(prints, before[adapter]);
+  const ends = await runOrganizations(db, worlds);
+  const stopped = worlds.flatMap(({ key, world }) => {
+    const state = ends.get(key)?.state;
+    const expected = world.connection?.observe ? ['done', 'paused'] : ['done'];
+    return state && expected.includes(state) ? [] : [`run of ${key} ended as ${state}`];
+  });
+  const after = await readBoth(db, worlds);
+
+  const observed = new Set(worlds.filter(({ world }) => world.connection?.observe).map(({ key }) => key));
+  const written = worlds.filter(({ key }) => !observed.has(key));
+  const stored = compareAnswers(
+    'stored',
+    written,
+    { ...oracle, names: oracle.names.filter(({ key }) => !observed.has(key)) },
+    await storedAnswers(db, oracle.names),
+  );
+  const looks = worlds.flatMap((world) =>
+    world.world.eventTypes.map((eventType) => ({
+      world,
+      eventTypeId: eventType.id,
+      answer: lookAt(world.world, eventType, known(world)),
+    })),
+  );
+  const locations = looks.flatMap(({ world: { key, adapter }, eventTypeId, answer }) =>
+    compareLook(
+      { key, eventTypeId, adapter, expected: answer, before: before[adapter], after: after[adapter] },
+      prints,
+    ),
+  );
+  return {
+    differences: [...stopped, ...ways, ...stored, ...locations],
+    worlds: worlds.map((world) => ({ ...world, world: leftBehind(world.world, known(world)) })),
+    looks,
+    stored: after,
+    ends,
+  };
+}
+
+async function readBoth(db: Database, worlds: readonly PlayedWorld[]): Promise<Record<LocationAdapter, Snapshot>> {
+  const of = (adapter: LocationAdapter) =>
+    readLocations(
+      db,
+      worlds.filter((world) => world.adapter === adapter).map(({ key }) => organizationOf(key)),
+      adapter,
+    );
+  return { rows: await of('rows'), json: await of('json') };
+}
+
+/** The world after a run: locations as the looks left them, and members remembered with the Zoom user found by e-mail. */
+function leftBehind(world: World, answer: (member: string) => Answer): World {
+  if (world.connection?.observe) return world;
+  return {
+    ...world,
+    eventTypes: world.eventTypes.map((eventType) => lookAt(world, eventType, answer).after),
+    members: world.members.map((member) => {
+      const match = matchOf(world, member);
+      return { ...member, earlierMatch: match.how === 'email' ? zoomUserKey(match.user) : null };
+    }),
+  };
+}
