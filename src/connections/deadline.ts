@@ -1,0 +1,161 @@
+import { sql, type Transaction } from 'kysely';
+import { insertAudit } from '../db/audit-repository.ts';
+import type { Database } from '../db/database.ts';
+import type { DB } from '../db/schema.ts';
+import { StewardError } from '../errors.ts';
+import { applyTransition } from './apply-transition.ts';
+import { type Asker, actorOf, assertMayManage, lockConnection } from './authority.ts';
+import type { ConnectionDeps } from './connection-deps.ts';
+import { passFleetGuard } from './fleet-guard.ts';
+import { healed } from './record-verification.ts';
+import { endAtDeadline } from './request-disconnect.ts';
+import type { Verified } from './verified.ts';
+import { verifyConnection } from './verify-connection.ts';
+import { findWatched, lookAtConnection } from './watched-connection.ts';
+
+/** Without a tick for this long our own workers were down, and deadlines move by that time. */
+const downAfterMinutes = 15;
+const watchedKey = 'deadlines.watched_at';
+
+/** Working hours of the organization's time zone; UTC where the organization is gone. */
+const inWorkingHours = (at: ReturnType<typeof sql>) => sql<Date>`steward.working_time_from(${at}, coalesce(
+  (select o.time_zone from steward_app.organizations o where o.id = c.organization_id), 'UTC'))`;
+
+/** reconnect_days of the organization: 14 without a row; null means never. */
+const reconnectDays = sql`(select case when s.organization_id is null then 14 else s.reconnect_days end
+  from (select c.organization_id as id) o left join steward.organization_settings s on s.organization_id = o.id)`;
+
+/**
+ * Starts the deadlines of interruptions whose notice has been delivered, and moves all of them by the time in which
+ * nobody watched: while our workers were down, or the switch observe_only held every clock. That time is measured by
+ * the database's own clock, not by steward.now(): jumping in time is no outage.
+ * @returns how many deadlines were started
+ */
+export async function watchDeadlines(db: Database): Promise<number> {
+  return db.transaction().execute(async (trx) => {
+    await sql`select pg_advisory_xact_lock(hashtextextended('steward.deadlines', 0))`.execute(trx);
+    const held =
+      await sql`select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring')`.execute(
+        trx,
+      );
+    if (held.rows.length > 0) return 0;
+    await sql`
+      with gap as (
+        select clock_timestamp() - (value #>> '{}')::timestamptz as missed from steward.installation where key = ${watchedKey})
+      update steward.org_connections c set deadline_at = ${inWorkingHours(sql`c.deadline_at + gap.missed`)}
+        from gap where gap.missed > ${downAfterMinutes} * interval '1 minute' and c.state = 'interrupted' and c.deadline_at is not null`.execute(
+      trx,
+    );
+    await sql`
+      insert into steward.installation (key, value) values (${watchedKey}, to_jsonb(clock_timestamp()))
+      on conflict (key) do update set value = excluded.value, updated_at = now()`.execute(trx);
+    const started = await sql`
+      update steward.org_connections c
+         set deadline_at = ${inWorkingHours(sql`e.delivered_at + ${reconnectDays} * interval '1 day'`)}
+        from steward.events e
+       where e.seq = c.notice_event_seq and e.delivered_at is not null
+         and c.state = 'interrupted' and c.deadline_at is null and ${reconnectDays} is not null`.execute(trx);
+    return Number(started.numAffectedRows ?? 0n);
+  });
+}
+
+/** Lets the deadline of an interrupted connection end this many days later, in working hours. Returns the new end. */
+export async function extendDeadline(
+  trx: Transaction<DB>,
+  { connectionId, days, asker }: { readonly connectionId: string; readonly days: number; readonly asker: Asker },
+): Promise<Date> {
+  const connection = await lockConnection(trx, connectionId);
+  await assertMayManage(trx, connection.organization_id, asker);
+  if (!Number.isInteger(days) || days < 1 || days > 60) {
+    throw new StewardError('days_out_of_range', `Expected 1 to 60 days, got ${days}; say how many whole days.`);
+  }
+  const { rows } = await sql<{ deadline_at: Date }>`
+    update steward.org_connections c set deadline_at = ${inWorkingHours(sql`c.deadline_at + ${days} * interval '1 day'`)}
+     where id = ${connectionId} and state = 'interrupted' and deadline_at is not null returning deadline_at`.execute(
+    trx,
+  );
+  if (!rows[0])
+    throw new StewardError(
+      'no_deadline',
+      'Expected a connection whose deadline runs, this one has none; nothing was done.',
+    );
+  await insertAudit(trx, {
+    organizationId: connection.organization_id,
+    actor: actorOf(asker),
+    action: 'connection.deadline_extended',
+    subjectId: connectionId,
+    data: { days, deadlineAt: rows[0].deadline_at },
+  });
+  return rows[0].deadline_at;
+}
+
+/** Interrupted connections whose deadline is over and may run out now, oldest first. */
+export async function listEndedDeadlines(db: Database, limit = 100): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select id from steward.org_connections
+     where state = 'interrupted' and deadline_at <= steward.now()
+       and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
+     order by deadline_at limit ${limit}`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * The last look when a deadline has ended (behaviour §7): passed resumes, inconclusive waits – as do calls that work
+ * while something expected is missing –, only failed starts the cascade.
+ */
+export async function lookAtDeadline(
+  deps: ConnectionDeps,
+  connectionId: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Verified | { readonly outcome: 'disconnecting'; readonly runId: string | null }> {
+  const watched = await findWatched(deps, connectionId);
+  if (watched?.state !== 'interrupted') return { outcome: 'not_applicable' };
+  const { verdict } = await lookAtConnection(deps, watched, options);
+  return deps.db.transaction().execute(async (trx) => {
+    const guard = await passFleetGuard(trx, connectionId);
+    const row = await lockConnection(trx, connectionId);
+    const due =
+      await sql`select from steward.org_connections where id = ${connectionId} and state = 'interrupted' and deadline_at <= steward.now()`.execute(
+        trx,
+      );
+    const moved = row.generation !== watched.generation || row.grant_id !== watched.grantId;
+    if (moved || due.rows.length === 0) return { outcome: 'not_applicable' };
+    const common = { connectionId, actor: 'schedule', seen: { generation: watched.generation } } as const;
+    if (verdict.result === 'passed') {
+      await applyTransition(trx, { ...common, event: 'deadline_passed', set: healed, cause: 'resumed' });
+      return { outcome: 'passed', resumed: true };
+    }
+    if (verdict.result === 'inconclusive' || verdict.evidence === 'lists') {
+      const reason = verdict.result === 'inconclusive' ? verdict.reason : verdict.missing.join('; ');
+      await applyTransition(trx, { ...common, event: 'deadline_inconclusive', reason });
+      return { outcome: 'inconclusive', reason };
+    }
+    if (!guard.open) return { outcome: 'held', why: guard.why };
+    const ended = await endAtDeadline(trx, {
+      connectionId,
+      generation: watched.generation,
+      reason: verdict.missing.join('; '),
+    });
+    return { outcome: 'disconnecting', runId: ended.runId };
+  });
+}
+
+/**
+ * The look that is due: the last one of an interrupted connection whose deadline has ended, else a verification.
+ * What jobs call.
+ */
+export async function lookAtDue(
+  deps: ConnectionDeps,
+  connectionId: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Awaited<ReturnType<typeof lookAtDeadline>>> {
+  const ended = await sql`
+    select from steward.org_connections
+     where id = ${connectionId} and state = 'interrupted' and deadline_at <= steward.now()
+       and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))`.execute(
+    deps.db,
+  );
+  return ended.rows.length > 0
+    ? lookAtDeadline(deps, connectionId, options)
+    : verifyConnection(deps, connectionId, options);
+}

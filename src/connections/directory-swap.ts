@@ -1,0 +1,110 @@
+import { sql, type Transaction } from 'kysely';
+import { insertAudit } from '../db/audit-repository.ts';
+import { insertOutbox } from '../db/outbox-repository.ts';
+import { startOrganizationRun } from '../db/run-repository.ts';
+import type { DB } from '../db/schema.ts';
+import type { DirectoryDeps, DirectorySync } from './directory-sync-result.ts';
+import { dropWalk, type Walk } from './directory-walk-repository.ts';
+
+/** A walk that loses this share of the matched users does not replace the copy (behaviour §9). */
+const lostShareAtMost = 0.1;
+/** A loss that lasts is believed after this long, and only if Zoom confirms it for every user asked about. */
+const believedAfterHours = 1;
+const usersAskedAbout = 20;
+
+type Loss = { readonly matched: number; readonly lost: number; readonly sample: readonly string[] };
+
+/**
+ * Ends a complete walk: swaps the copy in one transaction, and in the same says "look" for every organization and
+ * candidate on the account – or refuses, if too many matched users are missing from it.
+ */
+export async function finishWalk(deps: DirectoryDeps, walk: Walk, grantId: string): Promise<DirectorySync> {
+  const { rows } = await sql<Loss>`
+    select matched, lost, sample from steward.lost_in_walk(${walk.zoomAccountId}, ${walk.walkId}, ${usersAskedAbout})`.execute(
+    deps.db,
+  );
+  const loss = rows[0] as Loss;
+  const short = loss.lost > 0 && loss.lost >= loss.matched * lostShareAtMost;
+  const believed = !short || ((await lastedLong(deps, walk)) && (await reallyGone(deps, grantId, loss.sample)));
+  return deps.db.transaction().execute(async (trx): Promise<DirectorySync> => {
+    const held = await trx
+      .selectFrom('steward.directories')
+      .select(['walk_started_at'])
+      .where('zoom_account_id', '=', walk.zoomAccountId)
+      .where('walk_id', '=', walk.walkId)
+      .where('walk_status', '=', 'complete')
+      .forUpdate()
+      .executeTakeFirst();
+    if (!held) return { state: 'busy' };
+    return believed ? swap(trx, walk) : refuse(trx, walk, loss);
+  });
+}
+
+async function lastedLong(deps: DirectoryDeps, walk: Walk): Promise<boolean> {
+  const { rows } = await sql<{ lasted: boolean }>`
+    select coalesce((refused ->> 'since')::timestamptz <= steward.now() - ${believedAfterHours} * interval '1 hour', false) as lasted
+      from steward.directories where zoom_account_id = ${walk.zoomAccountId}`.execute(deps.db);
+  return rows[0]?.lasted ?? false;
+}
+
+/** Whether Zoom says of each of these users, asked one by one, that there is no such user. */
+async function reallyGone(deps: DirectoryDeps, grantId: string, userIds: readonly string[]): Promise<boolean> {
+  for (const userId of userIds) {
+    const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, userId));
+    if (got.kind !== 'answer' || got.answer.ok || got.answer.failure.kind !== 'not_found') return false;
+  }
+  return true;
+}
+
+async function refuse(trx: Transaction<DB>, walk: Walk, loss: Loss): Promise<DirectorySync> {
+  await sql`
+    update steward.directories
+       set refused = jsonb_build_object('since', coalesce(refused ->> 'since', steward.now()::text), 'at', steward.now(),
+                                        'matched', ${loss.matched}::bigint, 'lost', ${loss.lost}::bigint)
+     where zoom_account_id = ${walk.zoomAccountId}`.execute(trx);
+  await dropWalk(trx, walk);
+  await insertAudit(trx, {
+    organizationId: null,
+    actor: 'schedule',
+    action: 'directory.refused',
+    reason: 'the walk lost too many matched users',
+    data: { zoomAccountId: walk.zoomAccountId, matched: loss.matched, lost: loss.lost },
+  });
+  return { state: 'refused', matched: loss.matched, lost: loss.lost };
+}
+
+async function swap(trx: Transaction<DB>, walk: Walk): Promise<DirectorySync> {
+  const { zoomAccountId, walkId } = walk;
+  const swapped = await sql<{ changed: number }>`
+    select steward.swap_directory(${zoomAccountId}, ${walkId}, walk_started_at) as changed
+      from steward.directories where zoom_account_id = ${zoomAccountId}`.execute(trx);
+  const changed = swapped.rows[0]?.changed ?? 0;
+  const { rows } = await sql<{ users: number }>`
+    update steward.directories
+       set synced_at = walk_started_at, refused = null, walk_id = null, walk_status = null, walk_page_token = null,
+           walk_started_at = null, walk_lease_until = null,
+           users = (select count(*) from steward.directory_users where zoom_account_id = ${zoomAccountId})
+     where zoom_account_id = ${zoomAccountId} returning users`.execute(trx);
+  const runs = await sayLook(trx, zoomAccountId, changed);
+  return { state: 'done', users: rows[0]?.users ?? 0, changed, runs };
+}
+
+/** Runs for the organizations the new copy may mean something to, and the candidates that waited for it. */
+async function sayLook(trx: Transaction<DB>, zoomAccountId: string, changed: number): Promise<number> {
+  const connections = await sql<{ id: string }>`
+    select c.id from steward.org_connections c
+     where c.zoom_account_id = ${zoomAccountId} and c.state in ('active', 'interrupted')
+       and (${changed} > 0 or exists (select from steward.member_facts f
+                                       where f.organization_id = c.organization_id and f.match = 'checking'))
+     order by c.id`.execute(trx);
+  for (const { id } of connections.rows) {
+    await startOrganizationRun(trx, { connectionId: id, cause: 'directory_changed', actor: 'schedule' });
+  }
+  const candidates = await sql<{ id: string }>`
+    select k.id from steward.candidates k join steward.grants g on g.id = k.grant_id
+     where g.zoom_account_id = ${zoomAccountId} and k.state in ('verifying', 'waiting')`.execute(trx);
+  for (const { id } of candidates.rows) {
+    await insertOutbox(trx, { job: 'verify-admin-role', key: id, payload: { candidateId: id } });
+  }
+  return connections.rows.length;
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { DB } from '../db/schema.ts';
+
+/** Zoom lists users by status, one at a time. */
+export const walkStatuses = ['active', 'inactive', 'pending'] as const;
+export type WalkStatus = (typeof walkStatuses)[number];
+
+/** What a walk does next: list users of a status, or swap what it has staged. */
+export type WalkStage = WalkStatus | 'complete';
+
+/** The lease of a walk: long enough for one page with Zoom's slowest answer. */
+const leaseSeconds = 120;
+/** Zoom's page tokens live 15 minutes; ours are given up before, the lease included. */
+const pageTokenMinutes = 12;
+
+/** Where a walk stands. Its place – status and page token – is what a writer must have seen to move it. */
+export type Walk = {
+  readonly zoomAccountId: string;
+  readonly walkId: string;
+  readonly status: WalkStage;
+  readonly pageToken: string | null;
+};
+
+export type Claimed =
+  | { readonly kind: 'walk'; readonly walk: Walk }
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'blocked'; readonly retryInMs: number };
+
+/**
+ * Takes the walk of an account: the one that was left, at its page – from its beginning if the page token is too old
+ * –, else a new one. One walk an account: while somebody holds the lease, nobody else gets it.
+ */
+export async function claimWalk(db: Kysely<DB>, zoomAccountId: string): Promise<Claimed> {
+  await sql`insert into steward.directories (zoom_account_id) values (${zoomAccountId}) on conflict do nothing`.execute(
+    db,
+  );
+  const resumes = sql`(walk_id is not null and walk_status is not null
+    and walk_lease_until > steward.now() - ${pageTokenMinutes} * interval '1 minute')`;
+  const { rows } = await sql<Omit<Walk, 'zoomAccountId'>>`
+    update steward.directories
+       set walk_id = case when ${resumes} then walk_id else ${randomUUID()} end,
+           walk_status = case when ${resumes} then walk_status else 'active' end,
+           walk_page_token = case when ${resumes} then walk_page_token end,
+           walk_started_at = case when ${resumes} then walk_started_at else steward.now() end,
+           walk_lease_until = steward.now() + ${leaseSeconds} * interval '1 second'
+     where zoom_account_id = ${zoomAccountId}
+       and coalesce(walk_lease_until <= steward.now(), true) and coalesce(blocked_until <= steward.now(), true)
+    returning walk_id as "walkId", walk_status as status, walk_page_token as "pageToken"`.execute(db);
+  const [row] = rows;
+  if (row) return { kind: 'walk', walk: { zoomAccountId, ...row } };
+  const blocked = await sql<{ ms: number }>`
+    select (extract(epoch from blocked_until - steward.now()) * 1000)::float8 as ms from steward.directories
+     where zoom_account_id = ${zoomAccountId} and blocked_until > steward.now()`.execute(db);
+  return blocked.rows[0] ? { kind: 'blocked', retryInMs: Math.ceil(blocked.rows[0].ms) } : { kind: 'busy' };
+}
+
+/**
+ * Stages a page and moves the walk to its next place, if the walk still stands where this page was asked for: of two
+ * that fetched the same page, one moves on. Renews the lease.
+ * @returns whether the walk moved
+ */
+export async function stagePage(
+  trx: Transaction<DB>,
+  walk: Walk,
+  users: readonly unknown[],
+  next: Pick<Walk, 'status' | 'pageToken'>,
+): Promise<boolean> {
+  const moved = await sql`
+    update steward.directories
+       set walk_status = ${next.status}, walk_page_token = ${next.pageToken},
+           walk_lease_until = steward.now() + ${leaseSeconds} * interval '1 second'
+     where zoom_account_id = ${walk.zoomAccountId} and walk_id = ${walk.walkId} and walk_status = ${walk.status}
+       and walk_page_token is not distinct from ${walk.pageToken}::text`.execute(trx);
+  if (moved.numAffectedRows !== 1n) return false;
+  if (users.length > 0)
+    await sql`select steward.stage_directory_page(${walk.walkId}, ${JSON.stringify(users)}::jsonb)`.execute(trx);
+  return true;
+}
+
+/** Lets go of the lease, so that the next slice can go on at once; the place is kept. */
+export async function yieldWalk(db: Kysely<DB>, walk: Pick<Walk, 'zoomAccountId' | 'walkId'>): Promise<void> {
+  await sql`
+    update steward.directories set walk_lease_until = steward.now()
+     where zoom_account_id = ${walk.zoomAccountId} and walk_id = ${walk.walkId} and walk_lease_until > steward.now()`.execute(
+    db,
+  );
+}
+
+/** Honours Zoom's limit for everybody: no call for this account before. */
+export async function blockDirectory(db: Kysely<DB>, zoomAccountId: string, forMs: number): Promise<void> {
+  await sql`
+    update steward.directories
+       set blocked_until = greatest(coalesce(blocked_until, '-infinity'), steward.now() + ${forMs} * interval '1 millisecond'),
+           walk_lease_until = least(walk_lease_until, steward.now())
+     where zoom_account_id = ${zoomAccountId}`.execute(db);
+}
+
+/** Gives a walk up and forgets what it staged; the next one begins anew. */
+export async function dropWalk(trx: Transaction<DB>, walk: Pick<Walk, 'zoomAccountId' | 'walkId'>): Promise<void> {
+  await sql`
+    update steward.directories set walk_id = null, walk_status = null, walk_page_token = null, walk_started_at = null, walk_lease_until = null
+     where zoom_account_id = ${walk.zoomAccountId} and walk_id = ${walk.walkId}`.execute(trx);
+  await sql`delete from steward.directory_staging where walk_id = ${walk.walkId}`.execute(trx);
+}

@@ -1,0 +1,84 @@
+import { sql } from 'kysely';
+import { insertAudit } from '../db/audit-repository.ts';
+import type { Database } from '../db/database.ts';
+import { insertEvent } from '../db/event-repository.ts';
+import { endConnection } from './request-disconnect.ts';
+
+/** Organizations that may vanish without a word at once, before it is evidence about the main app's view: max(3, 2 %). */
+const fewestVanished = 3;
+const shareVanished = 0.02;
+
+/**
+ * Ends what belongs to organizations that were deleted, whether somebody said so or not. Rows that say so are
+ * believed; rows that are merely missing only while they are few – an empty view must not disconnect everybody.
+ * @returns how many connections were ended
+ */
+export async function endGoneOrganizations(db: Database, limit = 100): Promise<number> {
+  const { rows } = await sql<{ organizationId: string; missing: boolean; total: number }>`
+    select c.organization_id as "organizationId", o.id is null as missing,
+           (select count(*) from steward.org_connections where state in ('pending', 'active', 'interrupted')) as total
+      from steward.org_connections c left join steward_app.organizations o on o.id = c.organization_id
+     where c.state in ('pending', 'active', 'interrupted') and (o.id is null or o.deleted_at is not null)
+     order by (o.id is null), c.organization_id limit ${limit}`.execute(db);
+  const missing = rows.filter((row) => row.missing).length;
+  const tooMany = missing > Math.max(fewestVanished, Math.floor((rows[0]?.total ?? 0) * shareVanished));
+  const gone = rows.filter((row) => !(row.missing && tooMany));
+  for (const { organizationId } of gone) {
+    await db.transaction().execute((trx) => endConnection(trx, { organizationId, cause: 'organization_deleted' }));
+  }
+  if (tooMany) await alertOnce(db, missing);
+  return gone.length;
+}
+
+async function alertOnce(db: Database, missing: number): Promise<void> {
+  const action = 'organizations.vanished';
+  const { rows } =
+    await sql`select from steward.audit_log where action = ${action} and at > steward.now() - interval '1 hour'`.execute(
+      db,
+    );
+  if (rows.length > 0) return;
+  await db.transaction().execute((trx) =>
+    insertAudit(trx, {
+      organizationId: null,
+      actor: 'schedule',
+      action,
+      reason: 'too many organizations are missing at once; nothing was disconnected',
+      data: { missing },
+    }),
+  );
+}
+
+/**
+ * Notices plans that no longer include Zoom, tells the owners, and disconnects when the deadline – reconnect_days, in
+ * working hours – is over; a plan that includes it again in time ends that.
+ * @returns how many connections were ended
+ */
+export async function watchPlans(db: Database, limit = 100): Promise<number> {
+  await db.transaction().execute(async (trx) => {
+    const noticed = await sql<{ id: string; organizationId: string; ended: boolean }>`
+      update steward.org_connections c
+         set plan_ended_at = case when o.plan_includes_zoom then null else steward.now() end
+        from steward_app.organizations o
+       where o.id = c.organization_id and c.state in ('active', 'interrupted')
+         and o.plan_includes_zoom = (c.plan_ended_at is not null)
+      returning c.id, c.organization_id as "organizationId", c.plan_ended_at is not null as ended`.execute(trx);
+    for (const { id, organizationId, ended } of noticed.rows) {
+      const type = ended ? 'connection.plan_ended' : 'connection.plan_resumed';
+      await insertEvent(trx, { organizationId, type, subjectId: id });
+    }
+  });
+  const { rows } = await sql<{ organizationId: string }>`
+    select c.organization_id as "organizationId"
+      from steward.org_connections c
+      join steward_app.organizations o on o.id = c.organization_id
+      left join steward.organization_settings s on s.organization_id = c.organization_id
+     where c.state in ('active', 'interrupted') and c.plan_ended_at is not null and not o.plan_includes_zoom
+       and steward.working_time_from(
+             c.plan_ended_at + case when s.organization_id is null then 14 else s.reconnect_days end * interval '1 day', o.time_zone) <= steward.now()
+       and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
+     order by c.plan_ended_at limit ${limit}`.execute(db);
+  for (const { organizationId } of rows) {
+    await db.transaction().execute((trx) => endConnection(trx, { organizationId, cause: 'plan_ended' }));
+  }
+  return rows.length;
+}

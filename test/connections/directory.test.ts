@@ -1,0 +1,315 @@
+import { sql } from 'kysely';
+import { describe, expect, it } from 'vitest';
+import { deleteUnusedDirectories } from '../../src/connections/due-work.ts';
+import { lookUpAddress } from '../../src/connections/look-up-address.ts';
+import { syncDirectory } from '../../src/connections/sync-directory.ts';
+import { useDatabase } from '../support/database.ts';
+import { connectActive, owed } from './connecting.ts';
+import { advanceClock, insertOrganization } from './organization.ts';
+import { failure, playConnections } from './scripted-zoom.ts';
+
+const database = useDatabase();
+
+async function setting({ users = 20 }: { users?: number } = {}) {
+  const { db } = database;
+  const play = playConnections(db);
+  const organization = await insertOrganization(db, { users });
+  const account = `acc-${organization.id}`;
+  const { connectionId } = await connectActive(play, organization, account);
+  const sync = (options = {}) =>
+    syncDirectory(play.deps, account, { paceMs: 0, sliceMs: 60_000, pageSize: 5, ...options });
+  const stored = () =>
+    db
+      .selectFrom('steward.directory_users')
+      .selectAll()
+      .where('zoom_account_id', '=', account)
+      .orderBy('user_key')
+      .execute();
+  const pages = () => play.scripted.zoom.calls.filter((call) => call.startsWith('users:'));
+  /** Facts as the engine stores them: every member is matched to their Zoom user. */
+  const match = () =>
+    sql`insert into steward.member_facts (organization_id, member_id, active, in_rollout, opted_out, personal, address_key, match, zoom_user_key)
+        select m.organization_id, m.id, true, true, false, 'none', steward.address_key(m.email), 'email', d.user_key
+          from steward_app.members m join steward.directory_users d
+            on d.zoom_account_id = ${account} and d.address_key = steward.address_key(m.email)
+         where m.organization_id = ${organization.id}`.execute(db);
+  const runs = () =>
+    db
+      .selectFrom('steward.runs')
+      .select('cause')
+      .where('connection_id', '=', connectionId)
+      .orderBy('created_at')
+      .execute();
+  play.scripted.zoom.calls.length = 0;
+  return { db, play, ...play, organization, account, connectionId, sync, stored, pages, match, runs };
+}
+
+describe('the directory walk', () => {
+  it('copies users in three states, page by page, pending ones without id, equal addresses marked', async () => {
+    const { sync, stored, scripted, account, pages, organization } = await setting();
+    scripted.zoom.users.push(
+      { id: 'p', email: ` Pending@${organization.domain.toUpperCase()} `, account, status: 'pending', type: 1 },
+      { id: 'off', email: `off@${organization.domain}`, account, status: 'inactive', type: 4 },
+      { id: 'twin', email: `USER0@${organization.domain}`, account },
+    );
+    expect(await sync()).toMatchObject({ state: 'done', users: 24, changed: 4, runs: 1 });
+    expect(pages()).toEqual([
+      'users:active',
+      'users:active',
+      'users:active',
+      'users:active',
+      'users:active',
+      'users:inactive',
+      'users:pending',
+    ]);
+    const rows = await stored();
+    expect(rows.find((row) => row.status === 'pending')).toMatchObject({
+      user_key: `pending:pending@${organization.domain}`,
+      zoom_user_id: null,
+      address_key: `pending@${organization.domain}`,
+    });
+    expect(rows.find((row) => row.user_key === 'off')).toMatchObject({ status: 'inactive', user_type: 4 });
+    expect(rows.filter((row) => row.duplicate).map((row) => row.address_key)).toEqual([
+      `user0@${organization.domain}`,
+      `user0@${organization.domain}`,
+    ]);
+  });
+
+  it('rewrites only what changed, and starts a run only then', async () => {
+    const { sync, scripted, runs, db, account } = await setting();
+    const xmin = async () =>
+      (
+        await sql<{
+          key: string;
+          xmin: string;
+        }>`select user_key as key, xmin::text from steward.directory_users where zoom_account_id = ${account} order by 1`.execute(
+          db,
+        )
+      ).rows;
+    await sync();
+    const before = await xmin();
+    expect(await sync()).toMatchObject({ state: 'done', changed: 0, runs: 0 });
+    expect(await xmin()).toEqual(before);
+    scripted.zoom.users.find((user) => user.id === `${account}-u3`)!.type = 1;
+    expect(await sync()).toMatchObject({ changed: 1, runs: 1 });
+    const after = await xmin();
+    expect(after.filter((row, n) => row.xmin !== before[n]!.xmin).map((row) => row.key)).toEqual([`${account}-u3`]);
+    expect((await runs()).map((run) => run.cause)).toContain('directory_changed');
+  });
+
+  it('goes on where a slice ended, in another process, without asking for a page twice', async () => {
+    const { sync, pages, db, play, account } = await setting();
+    expect(await sync({ sliceMs: 0 })).toEqual({ state: 'more', pages: 1 });
+    const second = playConnections(db, play.scripted);
+    let result = await syncDirectory(second.deps, account, { sliceMs: 0, paceMs: 0, pageSize: 5 });
+    for (let n = 0; result.state === 'more' && n < 20; n += 1) result = await sync({ sliceMs: 0 });
+    expect(result).toMatchObject({ state: 'done', users: 21 });
+    expect(pages()).toHaveLength(7);
+  });
+
+  it('goes on after a crash once the lease is over, and nobody walks beside it before', async () => {
+    const { sync, scripted, db, pages } = await setting();
+    let calls = 0;
+    scripted.zoom.override['users:active'] = () => {
+      calls += 1;
+      if (calls === 3) throw new Error('killed here');
+      return null;
+    };
+    await expect(sync()).rejects.toThrow('killed here');
+    expect(await sync()).toEqual({ state: 'busy' });
+    await advanceClock(db, '121 seconds');
+    expect(await sync()).toMatchObject({ state: 'done', users: 21 });
+    // Two pages before the crash, the third asked for twice.
+    expect(pages().filter((call) => call === 'users:active')).toHaveLength(6);
+  });
+
+  it('begins anew when the page token died with its 15 minutes, or Zoom says so', async () => {
+    const { sync, scripted, db, pages } = await setting();
+    await sync({ sliceMs: 0 });
+    await advanceClock(db, '13 minutes');
+    expect(await sync()).toMatchObject({ state: 'done', users: 21 });
+    expect(pages().filter((call) => call === 'users:active')).toHaveLength(6);
+    let refuse = false;
+    scripted.zoom.override['users:active'] = () => {
+      const now = refuse;
+      refuse = false;
+      return now ? failure('page_token', { code: 300 }) : null;
+    };
+    await sync({ sliceMs: 0 });
+    refuse = true;
+    expect(await sync()).toMatchObject({ state: 'more' });
+    expect(await sync()).toMatchObject({ state: 'done', users: 21 });
+  });
+
+  it('of two that fetched the same page, one moves on', async () => {
+    const { sync, scripted, db, stored, account } = await setting();
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+    scripted.zoom.override['users:inactive'] = async () => {
+      delete scripted.zoom.override['users:inactive'];
+      reach();
+      await opened;
+      return null;
+    };
+    const slow = sync();
+    await reached;
+    await advanceClock(db, '121 seconds');
+    expect(await sync()).toMatchObject({ state: 'done', users: 21 });
+    // What the late page would stage belongs to a walk that is over: nobody would ever clear it away.
+    const staged = async () =>
+      (await sql<{ n: number }>`select count(*) as n from steward.directory_staging`.execute(db)).rows[0]?.n;
+    const before = await staged();
+    scripted.zoom.users.push({ id: 'late', email: 'late@elsewhere.example', account, status: 'inactive' });
+    open();
+    expect(await slow).toEqual({ state: 'busy' });
+    expect(await staged()).toBe(before);
+    expect(await stored()).toHaveLength(21);
+  });
+
+  it('honours the limit of the account for everybody', async () => {
+    const { sync, scripted, db, play, organization, account } = await setting();
+    scripted.zoom.override['users:active'] = () =>
+      failure('rate_limited', { status: 429, retryAtMs: Date.now() + 30_000 });
+    expect(await sync()).toMatchObject({ state: 'blocked' });
+    delete scripted.zoom.override['users:active'];
+    const blocked = await sync();
+    expect(blocked.state === 'blocked' && blocked.retryInMs).toBeGreaterThan(20_000);
+    const joiner = await insertMember(organization.id, organization.domain, 'joiner');
+    expect(await lookUpAddress(play.deps, { zoomAccountId: account, memberId: joiner })).toMatchObject({
+      state: 'later',
+      reason: 'blocked',
+    });
+    await advanceClock(db, '31 seconds');
+    expect(await sync()).toMatchObject({ state: 'done' });
+  });
+
+  it('that fails half-way leaves the copy as it was, and hints where permission is missing', async () => {
+    const { sync, scripted, stored, db, connectionId } = await setting();
+    const before = await stored();
+    await sql`delete from steward.outbox`.execute(db);
+    scripted.zoom.users.splice(0, 3);
+    scripted.zoom.override['users:pending'] = () => failure('server', { status: 500 });
+    expect(await sync()).toEqual({ state: 'failed', reason: 'server', retryable: true });
+    expect(await stored()).toEqual(before);
+    scripted.zoom.override['users:pending'] = () => failure('missing_permission');
+    expect(await sync()).toEqual({ state: 'failed', reason: 'missing_permission', retryable: false });
+    expect(await owed(db)).toContainEqual({ job: 'verify-admin-role', payload: { connectionId } });
+  });
+
+  it('that loses a tenth of the matched users does not replace the copy, until Zoom confirms it an hour later', async () => {
+    const { sync, scripted, stored, match, db, account } = await setting();
+    await match();
+    const hidden = scripted.zoom.users.filter((user) => user.id.endsWith('u1') || user.id.endsWith('u2'));
+    const keep = scripted.zoom.users.filter((user) => !hidden.includes(user));
+    const listAll = scripted.zoom.users.slice();
+    const set = (users: typeof keep) => scripted.zoom.users.splice(0, Infinity, ...users);
+    set(keep.concat(hidden.slice(1)));
+    expect(await sync()).toMatchObject({ state: 'done', users: 20 });
+    set(listAll);
+    await sync();
+    set(keep);
+    expect(await sync()).toEqual({ state: 'refused', matched: 20, lost: 2 });
+    expect(await stored()).toHaveLength(21);
+    // Still listed short an hour later, but Zoom knows the two when asked for each: the list is wrong.
+    await advanceClock(db, '61 minutes');
+    scripted.zoom.override['user'] = () => ({
+      ok: true,
+      value: { id: 'x', email: null, type: 2, status: 'active', accountId: account },
+    });
+    expect(await sync()).toMatchObject({ state: 'refused' });
+    expect(await stored()).toHaveLength(21);
+    delete scripted.zoom.override['user'];
+    expect(await sync()).toMatchObject({ state: 'done', users: 19 });
+    const { refused } = await db
+      .selectFrom('steward.directories')
+      .select('refused')
+      .where('zoom_account_id', '=', account)
+      .executeTakeFirstOrThrow();
+    expect(refused).toBeNull();
+  });
+
+  it('is of no use without a grant, and the copy goes when nothing needs it', async () => {
+    const { db, play, sync, account, connectionId, stored } = await setting();
+    expect(await syncDirectory(play.deps, 'nobody', {})).toEqual({ state: 'unused' });
+    await sync();
+    expect(await deleteUnusedDirectories(db)).toBe(0);
+    await sql`update steward.org_connections set state = 'none', grant_id = null where id = ${connectionId}`.execute(
+      db,
+    );
+    expect(await deleteUnusedDirectories(db)).toBeGreaterThanOrEqual(1);
+    expect(await stored()).toEqual([]);
+    expect(account).toContain('acc-');
+  });
+});
+
+async function insertMember(organizationId: string, domain: string, label: string): Promise<string> {
+  const { rows } = await sql<{ id: string }>`
+    insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+    values (gen_random_uuid(), ${organizationId}, ${label}, ${`${label}@${domain}`}, true, 'user') returning id`.execute(
+    database.db,
+  );
+  return rows[0]!.id;
+}
+
+describe('looking up a joiner', () => {
+  it('finds a user, or learns that there is none, with one call, and says that the member changed', async () => {
+    const { db, play, scripted, organization, account, stored } = await setting({ users: 4 });
+    const [known, unknown] = [
+      await insertMember(organization.id, organization.domain, 'anna'),
+      await insertMember(organization.id, organization.domain, 'ben'),
+    ];
+    scripted.zoom.users.push({ id: 'zu-anna', email: `anna@${organization.domain}`, account, type: 1 });
+    await sql`delete from steward.outbox`.execute(db);
+    const look = (memberId: string) => lookUpAddress(play.deps, { zoomAccountId: account, memberId });
+    expect(await look(known)).toEqual({ state: 'found' });
+    expect(await look(unknown)).toEqual({ state: 'none' });
+    expect((await stored()).find((row) => row.user_key === 'zu-anna')).toMatchObject({
+      status: 'active',
+      user_type: 1,
+      duplicate: false,
+    });
+    const { count } = await db
+      .selectFrom('steward.directory_lookups')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('zoom_account_id', '=', account)
+      .executeTakeFirstOrThrow();
+    expect(count).toBe(1);
+    expect((await owed(db)).map(({ job, payload }) => [job, payload['memberId']])).toEqual([
+      ['reconcile-member', known],
+      ['reconcile-member', unknown],
+    ]);
+    expect(await Promise.all([look(known), look(unknown)])).toEqual([{ state: 'not_needed' }, { state: 'not_needed' }]);
+    expect(scripted.zoom.calls.filter((call) => call === 'user')).toHaveLength(2);
+  });
+
+  it('never asks about an unverified address, and 60 times a minute at most', async () => {
+    const { db, play, organization, account, scripted } = await setting({ users: 4 });
+    const unverified = await insertMember(organization.id, organization.domain, 'carl');
+    await sql`update steward_app.members set email_verified = false where id = ${unverified}`.execute(db);
+    const look = (memberId: string) => lookUpAddress(play.deps, { zoomAccountId: account, memberId });
+    expect(await look(unverified)).toEqual({ state: 'not_needed' });
+    await sql`insert into steward.directory_lookups select ${account}, 'x' || n, steward.now() from generate_series(1, 60) n`.execute(
+      db,
+    );
+    const joiner = await insertMember(organization.id, organization.domain, 'dora');
+    expect(await look(joiner)).toMatchObject({ state: 'later', reason: 'lookups' });
+    expect(scripted.zoom.calls).not.toContain('user');
+    await advanceClock(db, '61 seconds');
+    expect(await look(joiner)).toEqual({ state: 'none' });
+  });
+
+  it('is kept by a walk that passed the page before, and a walk that began later decides again', async () => {
+    const { play, scripted, organization, account, sync, stored } = await setting({ users: 4 });
+    const joiner = await insertMember(organization.id, organization.domain, 'emil');
+    scripted.zoom.override['users:pending'] = async () => {
+      delete scripted.zoom.override['users:pending'];
+      scripted.zoom.users.push({ id: 'zu-emil', email: `emil@${organization.domain}`, account });
+      expect(await lookUpAddress(play.deps, { zoomAccountId: account, memberId: joiner })).toEqual({ state: 'found' });
+      return null;
+    };
+    expect(await sync()).toMatchObject({ state: 'done', users: 6 });
+    expect((await stored()).map((row) => row.user_key)).toContain('zu-emil');
+    scripted.zoom.users.pop();
+    expect(await sync()).toMatchObject({ state: 'done', users: 5 });
+  });
+});

@@ -1,0 +1,248 @@
+import { sql } from 'kysely';
+import { describe, expect, it } from 'vitest';
+import {
+  finishDisconnect,
+  finishOrganizationDisconnect,
+  releaseUndoneGrants,
+} from '../../src/connections/finish-disconnect.ts';
+import { createConnectLink } from '../../src/connections/links.ts';
+import { endGoneOrganizations, watchPlans } from '../../src/connections/plan-and-organization.ts';
+import { endConnection, requestDisconnect } from '../../src/connections/request-disconnect.ts';
+import { useDatabase } from '../support/database.ts';
+import { advance, begin, connectActive, consent } from './connecting.ts';
+import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
+import { playConnections } from './scripted-zoom.ts';
+
+const database = useDatabase({ max: 20 });
+
+async function setting() {
+  const { db } = database;
+  const play = playConnections(db);
+  const organization = await insertOrganization(db);
+  const { connectionId, admin } = await connectActive(play, organization, `acc-${organization.id}`);
+  const row = () => connectionRow(db, connectionId);
+  const disconnect = (said: Partial<{ generation: number; typedName: string; memberId: string }> = {}) =>
+    db.transaction().execute((trx) =>
+      requestDisconnect(trx, {
+        organizationId: organization.id,
+        generation: said.generation ?? 2,
+        typedName: said.typedName ?? organization.name,
+        asker: { memberId: said.memberId ?? organization.owner.id },
+      }),
+    );
+  const grantState = async (id: string) =>
+    (await db.selectFrom('steward.grants').select('state').where('id', '=', id).executeTakeFirstOrThrow()).state;
+  /** The cascade's last chunk, as the engine would leave it. */
+  const endRun = () =>
+    sql`update steward.runs set state = 'done', ended_at = steward.now() where connection_id = ${connectionId} and state = 'queued'`.execute(
+      db,
+    );
+  const reconnect = async () => {
+    const { candidateId } = await consent(play, organization, admin);
+    return advance(play.deps, candidateId);
+  };
+  return { db, play, ...play, organization, connectionId, admin, row, disconnect, grantState, endRun, reconnect };
+}
+
+describe('disconnecting', () => {
+  it('takes the preview it was decided on, the name typed, and the right to do it', async () => {
+    const { disconnect, organization, row } = await setting();
+    await expect(disconnect({ generation: 1 })).rejects.toMatchObject({ code: 'stale_preview' });
+    await expect(disconnect({ generation: 3 })).rejects.toMatchObject({ code: 'stale_preview' });
+    await expect(disconnect({ typedName: 'Organisation' })).rejects.toMatchObject({ code: 'name_mismatch' });
+    await expect(disconnect({ memberId: organization.people[0]!.id })).rejects.toMatchObject({ code: 'forbidden' });
+    expect(await row()).toMatchObject({ state: 'active', generation: 2, disconnected_at: null });
+    await disconnect({ memberId: organization.admin.id, typedName: ` ${organization.name}` });
+    expect(await row()).toMatchObject({ state: 'disconnecting', generation: 3, disconnect_cause: 'person' });
+  });
+
+  it('writes the cascade and cancels open links, attempts and candidates in one transaction', async () => {
+    const { db, deps, disconnect, organization, connectionId, admin, play } = await setting();
+    const link = await createConnectLink(db, {
+      organizationId: organization.id,
+      asker: { memberId: organization.owner.id },
+    });
+    const other = { ...admin, id: `${admin.id}-2`, email: 'x@elsewhere.example' };
+    const { candidateId } = await consent(play, organization, other, { link });
+    await begin(deps, link);
+    await disconnect();
+    const runs = await db
+      .selectFrom('steward.runs')
+      .selectAll()
+      .where('connection_id', '=', connectionId)
+      .orderBy('generation')
+      .execute();
+    expect(runs.map((run) => [run.generation, run.cascade, run.state])).toEqual([
+      [2, false, 'superseded'],
+      [3, true, 'queued'],
+    ]);
+    const states = await sql<{ state: string }>`
+      select state from steward.connect_links where id = ${link.linkId}
+      union all select state from steward.connect_attempts where link_id = ${link.linkId} and state <> 'done'
+      union all select state from steward.candidates where id = ${candidateId}`.execute(db);
+    expect(states.rows.map((one) => one.state)).toEqual(['revoked', 'void', 'cancelled']);
+  });
+
+  it('twice at once is decided once; the second is stale', async () => {
+    const { db, disconnect, organization, row } = await setting();
+    const results = await Promise.allSettled([disconnect(), disconnect(), disconnect()]);
+    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+    expect((await row()).generation).toBe(3);
+    expect((await toldTypes(db, organization.id)).filter((type) => type === 'connection.disconnecting')).toHaveLength(
+      1,
+    );
+  });
+
+  it('finishes once, under the generation of its cascade, and retires the grant', async () => {
+    const { db, disconnect, connectionId, row, endRun, grantState, organization } = await setting();
+    const grantId = (await row()).grant_id!;
+    const { runId } = await disconnect();
+    expect(await finishOrganizationDisconnect(db, organization.id)).toEqual({ outcome: 'superseded' });
+    await endRun();
+    const finish = (generation: number) =>
+      db
+        .transaction()
+        .execute((trx) => finishDisconnect(trx, { connectionId, generation, runId: runId!, counts: { locations: 3 } }));
+    expect(await finish(2)).toEqual({ outcome: 'superseded' });
+    const both = await Promise.all([finish(3), finishOrganizationDisconnect(db, organization.id)]);
+    expect(both.map((one) => one.outcome).sort()).toEqual(['finished', 'superseded']);
+    expect(await row()).toMatchObject({
+      state: 'none',
+      generation: 3,
+      grant_id: null,
+      zoom_account_id: `acc-${organization.id}`,
+    });
+    expect((await row()).disconnected_at).not.toBeNull();
+    expect(await grantState(grantId)).toBe('retiring');
+    expect((await toldTypes(db, organization.id)).at(-1)).toBe('connection.disconnected');
+  });
+
+  it('reconnecting while the cascade runs wins: superseded, everything returns, the id stays', async () => {
+    const { db, disconnect, connectionId, row, reconnect, endRun, organization, grantState } = await setting();
+    const { runId } = await disconnect();
+    expect(await reconnect()).toMatchObject({ state: 'active', generation: 4 });
+    const after = await row();
+    expect(after).toMatchObject({ id: connectionId, state: 'active', generation: 4, disconnected_at: null });
+    expect(after.restore_generations.map(Number)).toEqual([3]);
+    expect(await grantState(after.grant_id!)).toBe('living');
+    const run = await db.selectFrom('steward.runs').select('state').where('id', '=', runId!).executeTakeFirstOrThrow();
+    expect(run.state).toBe('superseded');
+    await endRun();
+    expect(await finishOrganizationDisconnect(db, organization.id)).toEqual({ outcome: 'superseded' });
+    expect(
+      await db.transaction().execute((trx) => finishDisconnect(trx, { connectionId, generation: 3, runId: runId! })),
+    ).toEqual({ outcome: 'superseded' });
+    expect((await row()).state).toBe('active');
+  });
+
+  it('and reconnecting race for the last moment: whoever is second sees the other, nothing is left between', async () => {
+    const { db, disconnect, row, endRun, organization, play, admin, deps, grantState } = await setting();
+    await disconnect();
+    await endRun();
+    const { candidateId } = await consent(play, organization, admin);
+    const [finished, advanced] = await Promise.all([
+      finishOrganizationDisconnect(db, organization.id),
+      advance(deps, candidateId),
+    ]);
+    const after = await row();
+    expect(advanced).toMatchObject({ state: 'active' });
+    expect(after).toMatchObject({ state: 'active', generation: 4 });
+    expect(await grantState(after.grant_id!)).toBe('living');
+    // Ended before the reconnect: a finished disconnect by a person is offered, not restored by itself.
+    expect(after.restore_generations.map(Number)).toEqual(finished.outcome === 'finished' ? [] : [3]);
+  });
+
+  it('a pending organization only cancels its links', async () => {
+    const { db } = database;
+    const organization = await insertOrganization(db);
+    const link = await createConnectLink(db, {
+      organizationId: organization.id,
+      asker: { memberId: organization.owner.id },
+    });
+    const result = await db.transaction().execute((trx) =>
+      requestDisconnect(trx, {
+        organizationId: organization.id,
+        generation: 1,
+        typedName: organization.name,
+        asker: { memberId: organization.owner.id },
+      }),
+    );
+    expect(result).toMatchObject({ state: 'none', runId: null });
+    expect(await connectionRow(db, link.connectionId)).toMatchObject({ state: 'none', disconnected_at: null });
+  });
+
+  it('after an automatic cascade the grant stays sealed for 24 hours', async () => {
+    const { db, row, connectionId, grantState, endRun, organization } = await setting();
+    const grantId = (await row()).grant_id!;
+    await sql`update steward.org_connections set state = 'disconnecting', disconnect_cause = 'deadline', disconnected_at = steward.now() where id = ${connectionId}`.execute(
+      db,
+    );
+    await sql`update steward.runs set cascade = true where connection_id = ${connectionId}`.execute(db);
+    await endRun();
+    expect(await finishOrganizationDisconnect(db, organization.id)).toEqual({ outcome: 'finished' });
+    await releaseUndoneGrants(db);
+    expect(await row()).toMatchObject({ state: 'none', grant_id: grantId });
+    expect(await grantState(grantId)).toBe('living');
+    await advanceClock(db, '24 hours');
+    await Promise.all([releaseUndoneGrants(db), releaseUndoneGrants(db)]);
+    expect((await row()).grant_id).toBeNull();
+    expect(await grantState(grantId)).toBe('retiring');
+  });
+});
+
+describe('organizations and plans that end', () => {
+  it('a deleted organization is disconnected, whether somebody said so or not, once', async () => {
+    const { db, organization, row } = await setting();
+    await sql`update steward_app.organizations set deleted_at = now() where id = ${organization.id}`.execute(db);
+    expect(await endGoneOrganizations(db)).toBe(1);
+    expect(await endGoneOrganizations(db)).toBe(0);
+    expect(await row()).toMatchObject({ state: 'disconnecting', disconnect_cause: 'organization_deleted' });
+    const again = await db
+      .transaction()
+      .execute((trx) => endConnection(trx, { organizationId: organization.id, cause: 'organization_deleted' }));
+    expect(again).toMatchObject({ state: 'disconnecting', generation: 3, runId: null });
+  });
+
+  it('many that are merely missing at once are evidence about the view: nothing is disconnected', async () => {
+    const { db } = database;
+    const lost = await Promise.all([1, 2, 3, 4].map(() => setting()));
+    await sql`delete from steward_app.organizations where id = any(${lost.map((one) => one.organization.id)})`.execute(
+      db,
+    );
+    expect(await endGoneOrganizations(db)).toBe(0);
+    for (const one of lost) expect((await one.row()).state).toBe('active');
+    await sql`insert into steward_app.organizations (id, name) values (${lost[0]!.organization.id}, 'back')`.execute(
+      db,
+    );
+    expect(await endGoneOrganizations(db)).toBe(3);
+    expect((await lost[0]!.row()).state).toBe('active');
+  });
+
+  it('a plan without Zoom is told, and disconnects after the deadline unless it comes back', async () => {
+    const { db, organization, row } = await setting();
+    const plan = (includes: boolean) =>
+      sql`update steward_app.organizations set plan_includes_zoom = ${includes} where id = ${organization.id}`.execute(
+        db,
+      );
+    await plan(false);
+    await watchPlans(db);
+    await advanceClock(db, '10 days');
+    await watchPlans(db);
+    await plan(true);
+    await watchPlans(db);
+    await advanceClock(db, '30 days');
+    await watchPlans(db);
+    expect((await row()).state).toBe('active');
+    await plan(false);
+    await watchPlans(db);
+    await advanceClock(db, '18 days');
+    await watchPlans(db);
+    expect(await row()).toMatchObject({ state: 'disconnecting', disconnect_cause: 'plan_ended' });
+    expect((await toldTypes(db, organization.id)).slice(1)).toEqual([
+      'connection.plan_ended',
+      'connection.plan_resumed',
+      'connection.plan_ended',
+      'connection.disconnecting',
+    ]);
+  });
+});
