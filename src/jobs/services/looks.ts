@@ -1,0 +1,99 @@
+import { advanceCandidate } from '../../connections/advance-candidate.ts';
+import type { ConnectionDeps } from '../../connections/connection-deps.ts';
+import { lookAtDue } from '../../connections/deadline.ts';
+import type { DirectorySync } from '../../connections/directory-sync-result.ts';
+import { lookUpAddress } from '../../connections/look-up-address.ts';
+import { settlePersonalConnections } from '../../connections/personal-connections.ts';
+import { syncDirectory } from '../../connections/sync-directory.ts';
+import { StewardError } from '../../errors.ts';
+import type { JobServices, LookResult } from './job-services.ts';
+
+const done = (summary: string): LookResult => ({ kind: 'done', summary });
+
+const walkSliceMs = 5_000;
+const busyMs = 5_000;
+// Zoom's limit for listing users is given by the second; a quarter of Business is a page every 70 ms.
+const paceAtWholeLimitMs = 17.5;
+const retireAgainMs = 5 * 60_000;
+
+const goneCodes = new Set(['connection_not_found', 'candidate_not_found']);
+
+async function orGone(look: () => Promise<LookResult>): Promise<LookResult> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof StewardError && goneCodes.has(error.code)) return { kind: 'gone', reason: error.code };
+    throw error;
+  }
+}
+
+function ofWalk(sync: DirectorySync): LookResult {
+  switch (sync.state) {
+    case 'done':
+      return done(`${sync.users} users, ${sync.changed} changed`);
+    case 'more':
+      return { kind: 'more', summary: `${sync.pages} pages` };
+    case 'busy':
+      return { kind: 'again', afterMs: busyMs, reason: 'another worker walks this account' };
+    case 'blocked':
+      return { kind: 'again', afterMs: sync.retryInMs, reason: "Zoom's limit" };
+    case 'refused':
+      return done(`kept the copy: ${sync.lost} of ${sync.matched} matched users were missing`);
+    case 'failed':
+      if (sync.retryable)
+        throw new StewardError(
+          'directory_walk_failed',
+          `The directory walk stopped: ${sync.reason}; it goes on from its page.`,
+        );
+      return done(`stopped: ${sync.reason}`);
+    case 'unused':
+      return { kind: 'gone', reason: 'nothing of ours lives on this Zoom account' };
+    default:
+      return sync satisfies never;
+  }
+}
+
+type Looks = Pick<
+  JobServices,
+  'verifyConnection' | 'advanceCandidate' | 'lookAtGrant' | 'syncDirectory' | 'lookUpMember'
+>;
+
+/** The looks at Zoom that jobs take, each with what it means for the job. */
+export function createLooks({ connections, zoomShare }: { connections: ConnectionDeps; zoomShare: number }): Looks {
+  const { db, grants } = connections;
+  const paceMs = Math.round(paceAtWholeLimitMs / Math.max(zoomShare, 0.01));
+  return {
+    verifyConnection: (connectionId, { signal }) =>
+      orGone(async () => {
+        return done((await lookAtDue(connections, connectionId, { signal })).outcome);
+      }),
+    advanceCandidate: (candidateId, { signal }) =>
+      orGone(async () => {
+        const advanced = await advanceCandidate(connections, candidateId, { signal });
+        return advanced.state === 'waiting'
+          ? { kind: 'again', afterMs: advanced.retryInMs, reason: `${advanced.on}: ${advanced.reason}` }
+          : done(advanced.state);
+      }),
+    async lookAtGrant(grantId) {
+      const row = await db.selectFrom('steward.grants').select('state').where('id', '=', grantId).executeTakeFirst();
+      if (!row) return { kind: 'gone', reason: 'the grant is gone' };
+      if (row.state === 'retiring') {
+        const retired = await grants.retire(grantId);
+        return retired.kind === 'done'
+          ? done(retired.outcome ?? 'in use again')
+          : { kind: 'again', afterMs: retireAgainMs, reason: retired.why };
+      }
+      const looked = await grants.secondLook(grantId);
+      await settlePersonalConnections(db);
+      return done(looked.kind === 'looked' ? looked.state : 'not due');
+    },
+    syncDirectory: async (zoomAccountId, { signal }) =>
+      ofWalk(await syncDirectory(connections, zoomAccountId, { signal, paceMs, sliceMs: walkSliceMs })),
+    async lookUpMember(zoomAccountId, memberId, { signal }) {
+      const looked = await lookUpAddress(connections, { zoomAccountId, memberId, signal });
+      return looked.state === 'later'
+        ? { kind: 'again', afterMs: looked.retryInMs, reason: looked.reason }
+        : done(looked.state);
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { watchDeadlines } from '../../connections/deadline.ts';
+import { deleteUnusedDirectories, expireLinks } from '../../connections/due-work.ts';
+import { expireCandidates } from '../../connections/expire-candidates.ts';
+import { releaseUndoneGrants } from '../../connections/finish-disconnect.ts';
+import { settlePersonalConnections } from '../../connections/personal-connections.ts';
+import { endGoneOrganizations, watchPlans } from '../../connections/plan-and-organization.ts';
+import type { Database } from '../../db/database.ts';
+import type { UpkeepResult } from '../services/job-services.ts';
+import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
+import { findFullPassesDue, findRunsLeftBehind, findUnfinishedDisconnects } from './runs-due.ts';
+
+export type UpkeepTask = (db: Database) => Promise<UpkeepResult>;
+
+const counted =
+  (task: (db: Database) => Promise<number>): UpkeepTask =>
+  async (db) => ({ found: await task(db) });
+
+/**
+ * What the tick looks for: rows whose time has come, or whose job got lost. None of them calls Zoom: what needs Zoom
+ * is owed as a job.
+ */
+export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
+  deadlines_started: counted(watchDeadlines),
+  verifications_due: findVerificationsDue,
+  grants_due: findGrantsDue,
+  candidates_due: findCandidatesDue,
+  candidates_expired: counted((db) => expireCandidates({ db })),
+  links_expired: counted(async (db) => {
+    const { links, attempts } = await expireLinks(db);
+    return links + attempts;
+  }),
+  organizations_gone: counted((db) => endGoneOrganizations(db)),
+  plans_ended: counted((db) => watchPlans(db)),
+  runs_left_behind: findRunsLeftBehind,
+  unfinished_disconnects: findUnfinishedDisconnects,
+  grants_released: counted(releaseUndoneGrants),
+  personal_connections_settled: counted((db) => settlePersonalConnections(db)),
+  directories_due: findDirectoriesDue,
+  directories_deleted: counted(deleteUnusedDirectories),
+  full_passes_due: findFullPassesDue,
+});

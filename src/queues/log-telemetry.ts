@@ -1,0 +1,32 @@
+import type { Logger } from '../logger.ts';
+import type { Telemetry, TelemetryEvents } from '../telemetry.ts';
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+type Line<Name extends keyof TelemetryEvents> = readonly [
+  level: Level | ((event: TelemetryEvents[Name]) => Level),
+  message: string,
+];
+
+/** What each event says in the log: a constant message, the event as fields. */
+const lines: { readonly [Name in keyof TelemetryEvents]: Line<Name> } = {
+  job_started: ['debug', 'job started'],
+  job_finished: [({ outcome }) => (outcome === 'failed' || outcome === 'invalid' ? 'error' : 'debug'), 'job finished'],
+  job_stalled: ['warn', 'job stalled: its worker is gone or was blocked'],
+  queue_error: ['warn', 'queue error'],
+  outbox_moved: ['debug', 'outbox moved'],
+  outbox_delayed: ['warn', 'outbox delayed: the queue is away'],
+  listener_lost: ['warn', 'listener lost: the poll goes on'],
+  listener_ready: ['debug', 'listener ready'],
+  worker_state: ['info', 'worker'],
+  upkeep: [({ failed }) => (failed === undefined ? 'debug' : 'warn'), 'upkeep'],
+  zoom_request: ['debug', 'asked Zoom'],
+  grant: ['info', 'grant'],
+};
+
+/** Writes every event of the process to its log. Returns how to stop. */
+export function logTelemetry(telemetry: Telemetry, log: Logger): () => void {
+  return telemetry.onAny((name, event) => {
+    const [level, message] = lines[name] as Line<typeof name>;
+    log[typeof level === 'function' ? level(event as never) : level]({ ...event }, message);
+  });
+}

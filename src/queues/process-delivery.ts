@@ -1,0 +1,86 @@
+import type { JobDeps } from '../jobs/contract/definition.ts';
+import { snooze } from '../jobs/contract/result.ts';
+import { type JobOutcome, runJob } from '../jobs/contract/run-job.ts';
+import type { Telemetry, TelemetryEvents } from '../telemetry.ts';
+import type { Process, QueueDelivery } from './queue.ts';
+import type { Switches } from './switches.ts';
+
+const pausedMs = 5_000;
+
+type Outcome = TelemetryEvents['job_finished']['outcome'];
+
+function outcomeName(outcome: JobOutcome): Outcome {
+  switch (outcome.kind) {
+    case 'done':
+      return 'done';
+    case 'cancel':
+      return 'cancelled';
+    case 'snooze':
+      return 'snoozed';
+    case 'invalid':
+      return 'invalid';
+    case 'shutdown':
+      return 'shutdown';
+    case 'failed':
+      return outcome.retryInMs === null ? 'failed' : 'retried';
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function detailOf(outcome: JobOutcome): string | undefined {
+  if (outcome.kind === 'cancel' || outcome.kind === 'snooze') return outcome.reason;
+  if (outcome.kind === 'invalid' || outcome.kind === 'failed') {
+    const { code, name } = outcome.error as { code?: string; name?: string };
+    return code ?? name ?? 'error';
+  }
+  return undefined;
+}
+
+/** What stands between the queue and a job: operators' switches, telemetry, the log line of its end. */
+export function createProcess({
+  deps,
+  switches,
+  telemetry,
+}: {
+  deps: JobDeps;
+  switches: Switches;
+  telemetry: Telemetry;
+}): Process {
+  const isPaused = async (delivery: QueueDelivery): Promise<string | undefined> => {
+    if (delivery.name === 'reconcile-due') return undefined;
+    if (await switches.isOn('pause_all')) return 'an operator paused everything';
+    if (delivery.queue === 'zoom' && (await switches.isOn('pause_zoom'))) return 'an operator paused calls to Zoom';
+    return undefined;
+  };
+  return async (delivery) => {
+    const { queue, name: job, id: jobId, key, attempt, waitedMs } = delivery;
+    const startedAt = performance.now();
+    telemetry.emit('job_started', { queue, job, jobId, key, attempt, waitedMs });
+    let outcome: JobOutcome;
+    try {
+      const why = await isPaused(delivery);
+      outcome = why === undefined ? await runJob(deps, delivery) : snooze(pausedMs, why);
+    } catch (error) {
+      // The database is away: nothing of the job has begun.
+      outcome = { kind: 'failed', error, retryInMs: pausedMs };
+    }
+    const detail = detailOf(outcome);
+    const ms = performance.now() - startedAt;
+    telemetry.emit('job_finished', {
+      queue,
+      job,
+      jobId,
+      key,
+      outcome: outcomeName(outcome),
+      ms,
+      ...(detail === undefined ? {} : { detail }),
+    });
+    if (outcome.kind === 'failed' || outcome.kind === 'invalid')
+      deps.log[outcome.kind === 'failed' && outcome.retryInMs !== null ? 'warn' : 'error'](
+        { err: outcome.error, job, jobId, key, attempt, queue, ms },
+        outcome.kind === 'invalid' ? 'a job was not understood' : 'a job failed',
+      );
+    return outcome;
+  };
+}

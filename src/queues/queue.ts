@@ -1,0 +1,86 @@
+import type { QueueName } from '../jobs/contract/definition.ts';
+import type { JobOutcome } from '../jobs/contract/run-job.ts';
+
+/** A job on its way into the queue. */
+export type QueueMessage = {
+  readonly queue: QueueName;
+  readonly job: string;
+  /** equal job and key wait as one; one that comes while it is at work makes it run once more */
+  readonly key: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly attempts: number;
+};
+
+/** A job that a worker holds. */
+export type QueueDelivery = {
+  readonly queue: QueueName;
+  readonly id: string;
+  readonly name: string;
+  readonly key: string;
+  readonly payload: unknown;
+  /** 1 the first time */
+  readonly attempt: number;
+  /** how often it was begun, snoozes and shutdowns included */
+  readonly starts: number;
+  /** from when it could run to when it did */
+  readonly waitedMs: number;
+  readonly signal: AbortSignal;
+};
+
+/** Jobs of one queue being worked on in this process. */
+export type QueueConsumer = {
+  readonly queue: QueueName;
+  /** resolves when the connection stands and jobs are taken */
+  ready(): Promise<void>;
+  /** takes no new job; those at work go on */
+  quiet(): Promise<void>;
+  /** ids and names of the jobs at work */
+  active(): readonly { readonly id: string; readonly name: string; readonly key: string }[];
+  /** resolves when nothing is at work; takes no new job meanwhile only after `quiet()` */
+  idle(): Promise<void>;
+  /** aborts every job at work with this reason */
+  abort(reason: 'shutdown'): void;
+  /** closes; with `force` without waiting for jobs at work */
+  close(force?: boolean): Promise<void>;
+};
+
+export type QueueDepth = {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly failed: number;
+};
+
+/** What failed for good: looked at by operators. */
+export type FailedJob = {
+  readonly id: string;
+  readonly job: string;
+  readonly key: string;
+  readonly reason: string;
+  readonly failedAtMs: number;
+};
+
+/** How a delivery is to be settled; see settle.ts. */
+export type Process = (delivery: QueueDelivery) => Promise<JobOutcome>;
+
+/** The queue, on either backend. Jobs and the outbox know nothing else of it. */
+export type QueueSystem = {
+  readonly kind: 'postgres' | 'redis';
+  /** Puts messages in; all or an error. Fails fast when the backend is away. A second time is harmless. */
+  publish(messages: readonly QueueMessage[]): Promise<void>;
+  /** Works on a queue in this process. */
+  consume(options: {
+    readonly queue: QueueName;
+    readonly concurrency: number;
+    readonly process: Process;
+  }): QueueConsumer;
+  depth(queue: QueueName): Promise<QueueDepth>;
+  failed(queue: QueueName, limit: number): Promise<readonly FailedJob[]>;
+  /** Which server this is: version, and on Redis its run id and eviction policy. */
+  server(): Promise<{
+    readonly version: string;
+    readonly runId: string | null;
+    readonly evictionPolicy: string | null;
+  }>;
+  close(): Promise<void>;
+};

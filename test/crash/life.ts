@@ -1,0 +1,179 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { type BenchWorker, startBenchWorker } from '../../bench/worker.ts';
+import type { BenchOrganization } from '../../bench/world.ts';
+import { createDatabase, type Database } from '../../src/db/database.ts';
+import { type Fingerprint, takeFingerprint } from './fingerprint.ts';
+import type { Random } from './random.ts';
+import { beginStage, type StageName, stageIsOver, stages } from './stages.ts';
+
+export type Kill = {
+  readonly stage: StageName;
+  readonly phase: string;
+  /** how far the phase was, by the row as it stood after the kill */
+  readonly done: number;
+  readonly cursor: string;
+  /** from the kill until the cursor moved again */
+  readonly resumeMs: number;
+};
+
+export type Life = { readonly kills: readonly Kill[]; readonly after: Readonly<Record<StageName, Fingerprint>> };
+
+export type LifeOptions = {
+  readonly adminUrl: string;
+  readonly template: string;
+  readonly name: string;
+  readonly organization: BenchOrganization;
+  readonly members: number;
+  /** kills in each stage; 0 for the undisturbed twin */
+  readonly killsAStage: number;
+  readonly random: Random;
+  readonly environment: Record<string, string>;
+};
+
+// Many chunks and short slices: a kill finds the cursor inside, and often between slices.
+const chunkSize = 50;
+const sliceMs = 60;
+const lookMs = 2;
+const longestWaitMs = 120_000;
+
+const urlOf = (adminUrl: string, database: string): string => adminUrl.replace(/\/[^/]*$/, `/${database}`);
+
+async function withAdmin(adminUrl: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+type RunRow = {
+  readonly state: string;
+  readonly phase: string;
+  readonly cursor: string | null;
+  readonly progress: unknown;
+};
+
+const readRun = (db: Database, runId: string): Promise<RunRow> =>
+  db
+    .selectFrom('steward.runs')
+    .select(['state', 'phase', 'cursor', 'progress'])
+    .where('id', '=', runId)
+    .executeTakeFirstOrThrow();
+
+const doneIn = (run: RunRow): number => (run.progress as Record<string, { done?: number }>)[run.phase]?.done ?? 0;
+
+/** Strictly inside: begun, not ended, and the cursor stands between the first and the last key of its phase. */
+const isInside = (run: RunRow): boolean => run.state === 'running' && run.cursor !== null && doneIn(run) > 0;
+
+/** One organization from fan-out to restore, its worker killed at seeded moments and started again each time. */
+export async function live(options: LifeOptions): Promise<Life> {
+  const { adminUrl, template, name, organization, killsAStage, random } = options;
+  await withAdmin(adminUrl, `create database ${name} template ${template}`);
+  const url = urlOf(adminUrl, name);
+  const db = createDatabase({ url, max: 3 });
+  const environment = {
+    STEWARD_CHUNK_SIZE: String(chunkSize),
+    STEWARD_SLICE_MS: String(sliceMs),
+    ...options.environment,
+  };
+  const kills: Kill[] = [];
+  const after: Partial<Record<StageName, Fingerprint>> = {};
+  let worker: BenchWorker = await startBenchWorker(url, environment);
+  try {
+    for (const stage of stages) {
+      const runId = await beginStage(db, stage, organization);
+      const targets = Array.from({ length: killsAStage }, () => random.next()).sort((a, b) => a - b);
+      for (const target of targets) {
+        const killed = await killInside(db, stage, runId, worker, target, options);
+        if (!killed) break;
+        worker = await startBenchWorker(url, environment);
+        kills.push({ ...killed.at, resumeMs: await resumed(db, runId, killed) });
+      }
+      await waitForEnd(db, stage, runId);
+      after[stage] = await takeFingerprint(db);
+    }
+    return { kills, after: after as Record<StageName, Fingerprint> };
+  } finally {
+    await worker.stop();
+    await db.destroy();
+    await withAdmin(adminUrl, `drop database if exists ${name} with (force)`);
+  }
+}
+
+type Killed = { readonly at: Omit<Kill, 'resumeMs'>; readonly run: RunRow; readonly killedAt: number };
+
+/**
+ * Waits until the run is past `target` of its way, then kills. A kill counts only if the row, read after the process
+ * is gone, shows the cursor strictly inside; null when the run was over first.
+ */
+async function killInside(
+  db: Database,
+  stage: StageName,
+  runId: string,
+  worker: BenchWorker,
+  target: number,
+  { members, random }: LifeOptions,
+): Promise<Killed | null> {
+  const deadline = performance.now() + longestWaitMs;
+  for (;;) {
+    const run = await readRun(db, runId);
+    if (run.state === 'done') return null;
+    if (isInside(run) && wayOf(stage, run, members) >= target) break;
+    if (performance.now() > deadline)
+      throw new Error(`The ${stage} run of ${runId} did not get to ${target}: ${JSON.stringify(run)}`);
+    await pause(lookMs);
+  }
+  // Anywhere in a chunk: between statements, inside its transaction, between two chunks.
+  await pause(random.next() * 15);
+  const killedAt = performance.now();
+  await worker.kill();
+  // What the dead process had sent is settled once its connections are gone.
+  await connectionsGone(db);
+  const run = await readRun(db, runId);
+  if (!isInside(run)) return null;
+  return { at: { stage, phase: run.phase, done: doneIn(run), cursor: run.cursor as string }, run, killedAt };
+}
+
+/** Share of the phases that are behind, roughly: what matters is that targets spread over the whole run. */
+function wayOf(stage: StageName, run: RunRow, members: number): number {
+  const phases =
+    stage === 'cascade' ? ['facts', 'members', 'locations', 'bookings'] : ['facts', 'members', 'locations'];
+  const size = run.phase === 'locations' ? members * 2 : members;
+  return (Math.max(0, phases.indexOf(run.phase)) + Math.min(1, doneIn(run) / size)) / phases.length;
+}
+
+async function connectionsGone(db: Database): Promise<void> {
+  for (;;) {
+    const { rows } = await sql<{ n: number }>`
+      select count(*) as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+         and application_name like 'zoom-steward%' and state <> 'idle' and query not like '%pg_stat_activity%'`.execute(
+      db,
+    );
+    if ((rows[0]?.n ?? 0) === 0) return;
+    await pause(lookMs);
+  }
+}
+
+async function resumed(db: Database, runId: string, { run, killedAt }: Killed): Promise<number> {
+  for (;;) {
+    const now = await readRun(db, runId);
+    if (now.phase !== run.phase || now.cursor !== run.cursor || now.state === 'done')
+      return Math.round(performance.now() - killedAt);
+    if (performance.now() - killedAt > longestWaitMs)
+      throw new Error(`Run ${runId} did not resume within ${longestWaitMs / 1000} s: ${JSON.stringify(now)}`);
+    await pause(20);
+  }
+}
+
+async function waitForEnd(db: Database, stage: StageName, runId: string): Promise<void> {
+  const deadline = performance.now() + longestWaitMs;
+  while (!(await stageIsOver(db, stage, runId))) {
+    if (performance.now() > deadline)
+      throw new Error(`The ${stage} run ${runId} did not end: ${JSON.stringify(await readRun(db, runId))}`);
+    await pause(20);
+  }
+}

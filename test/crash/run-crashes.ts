@@ -1,0 +1,127 @@
+import { sql } from 'kysely';
+import pg from 'pg';
+import { createDatabase } from '../../src/db/database.ts';
+import { migrateReferenceApp } from '../../src/db/migrate.ts';
+import { startTemporaryPostgres } from '../../src/embedded/postgres.ts';
+import { migrateAll } from '../../src/queues/migrate-all.ts';
+import { Secret } from '../../src/secret.ts';
+import { differences } from './fingerprint.ts';
+import { type Kill, live } from './life.ts';
+import { createRandom } from './random.ts';
+import { type StageName, seedLife, stages } from './stages.ts';
+
+export type CrashOptions = {
+  readonly kills: number;
+  readonly seed: number;
+  readonly members: number;
+  /** lives under way at once */
+  readonly parallel: number;
+  /** kills in each of the three stages of a life; default 4 */
+  readonly killsAStage?: number;
+  readonly say: (line: string) => void;
+};
+
+export type CrashReport = {
+  readonly ok: boolean;
+  readonly seed: number;
+  readonly members: number;
+  /** kills whose cursor was strictly inside, by the row read after the process was gone */
+  readonly kills: number;
+  readonly byStage: Readonly<Record<StageName, number>>;
+  readonly byPhase: Readonly<Record<string, number>>;
+  readonly lives: number;
+  /** lives whose end differs from the undisturbed twin's, with the parts that differ */
+  readonly different: readonly {
+    readonly life: number;
+    readonly stage: StageName;
+    readonly parts: readonly string[];
+  }[];
+  readonly resumeMs: { readonly p50: number; readonly p95: number; readonly max: number };
+};
+
+const percentile = (values: readonly number[], share: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0;
+
+/**
+ * Lives of one organization – fan-out, cascade, restore – with workers killed inside, until so many kills are
+ * counted; each end is compared by SQL with the end of a twin whose worker nobody touched.
+ */
+export async function runCrashes({
+  kills: wanted,
+  seed,
+  members,
+  parallel,
+  killsAStage = 4,
+  say,
+}: CrashOptions): Promise<CrashReport> {
+  const server = await startTemporaryPostgres([
+    '-c',
+    'max_connections=300',
+    '-c',
+    'fsync=off',
+    '-c',
+    'shared_buffers=256MB',
+  ]);
+  try {
+    const admin = new pg.Client({ connectionString: server.url() });
+    await admin.connect();
+    await admin.query('create database crash_template');
+    await admin.end();
+    const url = server.url('crash_template');
+    const template = createDatabase({ url, max: 2 });
+    await migrateReferenceApp(template);
+    await migrateAll(template, { databaseUrl: new Secret(url), queue: 'postgres', queuePrefix: 'steward' });
+    await sql`insert into steward.installation (key, value) values ('crash', 'true')`.execute(template);
+    const organization = await seedLife(template, members);
+    await template.destroy();
+
+    const common = { adminUrl: server.url(), template: 'crash_template', organization, members, environment: {} };
+    say('the twin, undisturbed …');
+    const twin = await live({ ...common, name: 'crash_twin', killsAStage: 0, random: createRandom(seed) });
+    const kills: Kill[] = [];
+    const different: { life: number; stage: StageName; parts: string[] }[] = [];
+    let lives = 0;
+    const one = async (): Promise<void> => {
+      while (kills.length < wanted) {
+        lives += 1;
+        const life = lives;
+        const lived = await live({
+          ...common,
+          name: `crash_${life}`,
+          killsAStage,
+          random: createRandom(seed * 1_000 + life),
+        });
+        kills.push(...lived.kills);
+        for (const stage of stages) {
+          const parts = differences(lived.after[stage], twin.after[stage]);
+          if (parts.length > 0) different.push({ life, stage, parts });
+        }
+        say(
+          `life ${life}: ${lived.kills.length} kills, ${kills.length}/${wanted} in all, ${different.length} ends differ`,
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: parallel }, one));
+    const count = <Key extends string>(keyOf: (kill: Kill) => Key): Record<Key, number> => {
+      const groups = Map.groupBy(kills, keyOf);
+      return Object.fromEntries([...groups].map(([key, list]) => [key, list.length])) as Record<Key, number>;
+    };
+    const resumeMs = kills.map((kill) => kill.resumeMs);
+    return {
+      ok:
+        different.length === 0 &&
+        kills.length >= wanted &&
+        stages.every((stage) => kills.some((kill) => kill.stage === stage)),
+      seed,
+      members,
+      kills: kills.length,
+      byStage: count((kill) => kill.stage),
+      byPhase: count((kill) => kill.phase),
+      lives,
+      different,
+      resumeMs: { p50: percentile(resumeMs, 0.5), p95: percentile(resumeMs, 0.95), max: Math.max(0, ...resumeMs) },
+    };
+  } finally {
+    await server.stop();
+  }
+}

@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { StewardError } from '../../src/errors.ts';
+import { cancel, done, snooze } from '../../src/jobs/contract/result.ts';
+import { consume, createQueueHarness, message, type QueueHarness, type QueueServer, signal, until } from './support.ts';
+
+/** What both backends must do alike. Run by postgres-queue.test.ts and redis-queue.test.ts. */
+export function queueConformance(server: () => QueueServer): void {
+  let harness: QueueHarness;
+  beforeEach(async () => {
+    harness = await createQueueHarness(server());
+  });
+  afterEach(() => harness.close());
+
+  const failed = (error: unknown, retryInMs: number | null) => ({ kind: 'failed', error, retryInMs }) as const;
+
+  test('delivers what was published, in order, with key, payload and attempt', async () => {
+    const system = harness.system();
+    await system.publish(['a', 'b', 'c'].map((key) => message(key)));
+    const { consumer, seen } = consume(system, () => done());
+    await until('three deliveries', () => seen.length === 3);
+    expect(seen.map(({ name, key, payload, attempt }) => ({ name, key, payload, attempt }))).toEqual(
+      ['a', 'b', 'c'].map((key) => ({ name: 'try-it', key, payload: { key }, attempt: 1 })),
+    );
+    await until('an empty queue', async () => {
+      const { waiting, active } = await system.depth('quick');
+      return waiting + active === 0;
+    });
+    await consumer.close();
+  });
+
+  test('messages about the same wait as one', async () => {
+    const system = harness.system();
+    for (let i = 0; i < 5; i++) await system.publish([message('same'), message('other')]);
+    const { consumer, seen } = consume(system, () => done());
+    await until('both', () => seen.length >= 2);
+    await consumer.quiet();
+    await consumer.close();
+    expect(seen.map((delivery) => delivery.key)).toEqual(['same', 'other']);
+  });
+
+  test('a message about what is at work makes it run once more, with the latest payload', async () => {
+    const system = harness.system();
+    const begun = signal();
+    const go = signal();
+    const { consumer, seen } = consume(system, async (_delivery, count) => {
+      if (count === 1) {
+        begun.fire();
+        await go.promise;
+      }
+      return done();
+    });
+    await system.publish([message('x', { payload: { key: 'x', turn: 1 } })]);
+    await begun.promise;
+    await system.publish([message('x', { payload: { key: 'x', turn: 2 } })]);
+    await system.publish([message('x', { payload: { key: 'x', turn: 3 } })]);
+    go.fire();
+    await until('the second run', () => seen.length === 2);
+    expect(seen[1]?.payload).toEqual({ key: 'x', turn: 3 });
+    await consumer.close();
+    expect(seen).toHaveLength(2);
+  });
+
+  test('what was delivered, and is said a second time, does not swallow what is said later', async () => {
+    const system = harness.system();
+    const { consumer, seen } = consume(system, () => done());
+    const said = message('x', { payload: { key: 'x', turn: 1 } });
+    await system.publish([said]);
+    await until('the first run', () => seen.length === 1);
+    await system.publish([said]);
+    await until('the second delivery, which is harmless', () => seen.length === 2);
+    await system.publish([message('x', { payload: { key: 'x', turn: 2 } })]);
+    await until('the later message', () => seen.some(({ payload }) => (payload as { turn: number }).turn === 2));
+    await consumer.close();
+  });
+
+  test('no change is lost, whenever it is said', async () => {
+    const system = harness.system();
+    const another = harness.system();
+    const keys = ['p', 'q', 'r'];
+    const truth = new Map(keys.map((key) => [key, 0]));
+    const looked = new Map(keys.map((key) => [key, 0]));
+    const handle = async (key: string) => {
+      const found = truth.get(key) as number;
+      await new Promise((resolve) => setImmediate(resolve));
+      looked.set(key, Math.max(looked.get(key) as number, found));
+      return done();
+    };
+    const consumers = [system, another].map(
+      (each) => consume(each, ({ key }) => handle(key), { concurrency: 3 }).consumer,
+    );
+    for (let i = 1; i <= 150; i++) {
+      const key = keys[i % keys.length] as string;
+      truth.set(key, i);
+      await (i % 2 === 0 ? system : another).publish([message(key)]);
+    }
+    await until('every key looked at after its last change', () =>
+      keys.every((key) => looked.get(key) === truth.get(key)),
+    );
+    await Promise.all(consumers.map((consumer) => consumer.close()));
+  });
+
+  test('a failure is tried again after the time its policy says, until none is left', async () => {
+    const system = harness.system();
+    const at: number[] = [];
+    const { consumer, seen } = consume(system, ({ attempt }) => {
+      at.push(performance.now());
+      return failed(new StewardError('broken', 'it broke'), attempt >= 3 ? null : 120);
+    });
+    await system.publish([message('x')]);
+    await until('the failed list', async () => (await system.failed('quick', 10)).length === 1);
+    expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+    expect((at[1] as number) - (at[0] as number)).toBeGreaterThan(100);
+    const [dead] = await system.failed('quick', 10);
+    expect(dead).toMatchObject({ job: 'try-it', key: 'x', reason: 'broken: it broke' });
+    // and the key is free again
+    await system.publish([message('x')]);
+    await until('a new life', () => seen.length === 4);
+    await consumer.close();
+  });
+
+  test.each([
+    ['what was cancelled', () => cancel('the member is gone'), 'cancelled: the member is gone'],
+    [
+      'what does not parse',
+      () => ({ kind: 'invalid', error: new StewardError('payload_invalid', 'memberId: expected a uuid') }) as const,
+      'payload_invalid: memberId: expected a uuid',
+    ],
+  ])('%s fails for good, says why, and frees its key', async (_what, outcome, reason) => {
+    const system = harness.system();
+    const { consumer, seen } = consume(system, (_delivery, count) => (count === 1 ? outcome() : done()));
+    await system.publish([message('x')]);
+    await until('the failed list', async () => (await system.failed('quick', 10)).length === 1);
+    expect((await system.failed('quick', 10))[0]?.reason).toBe(reason);
+    expect(seen).toHaveLength(1);
+    await system.publish([message('x')]);
+    await until('a new life', () => seen.length === 2);
+    await consumer.close();
+  });
+
+  test('a snooze uses no attempt; a long one goes to the outbox', async () => {
+    const system = harness.system();
+    const { consumer, seen } = consume(system, (_delivery, count) =>
+      count <= 4 ? snooze(20, 'not yet') : count === 5 ? snooze(3_600_000, 'not for long') : done(),
+    );
+    await system.publish([message('x')]);
+    await until('the hand-over', () => harness.handedOver.length === 1);
+    expect(harness.handedOver).toEqual([{ job: 'try-it', key: 'x', delayMs: 3_600_000 }]);
+    expect(seen.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1]);
+    expect(seen.map(({ starts }) => starts)).toEqual([1, 2, 3, 4, 5]);
+    await consumer.close();
+    expect(await system.failed('quick', 10)).toEqual([]);
+  });
+
+  test('a shutdown hands the job back without using an attempt, and another process goes on', async () => {
+    const system = harness.system();
+    const begun = signal();
+    const { consumer, seen } = consume(system, async ({ signal: stop }) => {
+      begun.fire();
+      await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
+      expect(stop.reason).toBe('shutdown');
+      return { kind: 'shutdown' };
+    });
+    await system.publish([message('x')]);
+    await begun.promise;
+    await consumer.quiet();
+    consumer.abort('shutdown');
+    await consumer.idle();
+    await consumer.close();
+    expect(seen).toHaveLength(1);
+    const next = consume(harness.system(), () => done());
+    await until('the next process', () => next.seen.length === 1);
+    expect(next.seen[0]).toMatchObject({ key: 'x', attempt: 1 });
+    await next.consumer.close();
+  });
+
+  test('a process that stops renewing its lock loses the job to another', async () => {
+    const mine = harness.system();
+    const stuck = signal();
+    const lost = consume(mine, async () => {
+      stuck.fire();
+      await new Promise(() => {});
+      return done();
+    });
+    await mine.publish([message('x')]);
+    await stuck.promise;
+    // A process that is gone: connections and timers end, nothing is said to the queue.
+    await lost.consumer.close(true);
+    const startedAt = performance.now();
+    const next = consume(harness.system(), () => done());
+    await until('the other process', () => next.seen.length === 1);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    await next.consumer.close();
+  });
+}
