@@ -1,0 +1,43 @@
+import { confirm } from './commands/confirm.ts';
+import { connectLink } from './commands/connect-link.ts';
+import { demo } from './commands/demo.ts';
+import { dev } from './commands/dev.ts';
+import { disconnect } from './commands/disconnect.ts';
+import { explain } from './commands/explain.ts';
+import { members } from './commands/members.ts';
+import { migrate } from './commands/migrate.ts';
+import { pause } from './commands/pause.ts';
+import { reconcile } from './commands/reconcile.ts';
+import { restore } from './commands/restore.ts';
+import { resume } from './commands/resume.ts';
+import { runs } from './commands/runs.ts';
+import { server } from './commands/server.ts';
+import { serviceKey } from './commands/service-key.ts';
+import { status } from './commands/status.ts';
+import { verify } from './commands/verify.ts';
+import { worker } from './commands/worker.ts';
+import { zoomSimulator } from './commands/zoom-simulator.ts';
+import type { CommandFactory } from './define-command.ts';
+
+/** Every command, in the order in which help shows them. */
+export const commands: readonly CommandFactory[] = [
+  demo,
+  dev,
+  migrate,
+  worker,
+  server,
+  status,
+  members,
+  explain,
+  connectLink,
+  confirm,
+  verify,
+  disconnect,
+  restore,
+  reconcile,
+  runs,
+  pause,
+  resume,
+  serviceKey,
+  zoomSimulator,
+];

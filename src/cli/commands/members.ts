@@ -1,0 +1,68 @@
+import { Option } from 'commander';
+import { defineCommand } from '../define-command.ts';
+import { findOrganization } from '../find-organization.ts';
+import { listMembers } from '../reads/member-list.ts';
+import { textTable } from '../text-table.ts';
+import { wholeNumber } from '../whole-number.ts';
+
+type Options = {
+  readonly effective?: string;
+  readonly hosting?: string;
+  readonly after?: string;
+  readonly limit: number;
+};
+
+const effectives = ['personal', 'organization', 'none'];
+const hostings = [
+  'can_host',
+  'no_zoom_user',
+  'zoom_user_pending',
+  'zoom_user_inactive',
+  'no_meeting_licence',
+  'email_not_verified',
+  'ambiguous_match',
+  'checking',
+  'interrupted',
+  'no_connection',
+];
+
+/** `members ORG` */
+export const members = defineCommand<Options>({
+  name: 'members',
+  args: [['<organization>', 'id or name']],
+  summary: 'the members of an organization: who serves them and whether they can host',
+  details: `Lists stored results, in the order of ids. What is true of one member in this instant: zoom-steward explain.`,
+  examples: ['members Northwind --hosting no_zoom_user', 'members Northwind --json --limit 1000 --after 6f9f…'],
+  options: [
+    new Option('--effective <connection>', 'only those served by').choices(effectives),
+    new Option('--hosting <answer>', 'only those with this answer').choices(hostings),
+    new Option('--after <id>', 'go on after this member'),
+    new Option('--limit <count>', 'at most so many').argParser(wholeNumber(1, 100_000)).default(50),
+  ],
+  async action({ args, options, print, open }) {
+    const { db } = await open();
+    const organization = await findOrganization(db, args[0] as string);
+    const { effective, hosting, after, limit } = options;
+    const rows = await listMembers(db, {
+      organizationId: organization.id,
+      limit,
+      ...(effective === undefined ? {} : { effective }),
+      ...(hosting === undefined ? {} : { hosting }),
+      ...(after === undefined ? {} : { after }),
+    });
+    print.answer({ organization, members: rows, next: rows.length === limit ? rows.at(-1)?.id : null }, () =>
+      textTable(
+        ['member', 'name', 'effective', 'hosting', 'reason', 'notes'],
+        rows.map((row) => [
+          row.id,
+          row.name,
+          row.effective,
+          row.hosting,
+          row.reason,
+          [row.basicPlan && '40 minutes', row.sharedHost && 'shared host'].filter(Boolean).join(', '),
+        ]),
+      ),
+    );
+    if (rows.length === limit) print.note(`More: --after ${rows.at(-1)?.id}`);
+  },
+});

@@ -1,0 +1,32 @@
+import { insertAudit } from '../../db/audit-repository.ts';
+import { deleteSwitches } from '../../db/switch-repository.ts';
+import { defineCommand } from '../define-command.ts';
+import { askWhy, type WritingOptions, writingOptions } from '../reason.ts';
+import { switchOf, whatChoices } from '../switch-words.ts';
+
+/** `resume` what was paused */
+export const resume = defineCommand<WritingOptions>({
+  name: 'resume',
+  args: [['<what>', `what goes on: ${whatChoices}`]],
+  summary: 'let what was paused go on',
+  details: 'Lets what was paused go on, within 5 s. "zoom-steward status" shows what is paused, since when and why.',
+  examples: ['resume writes --reason "import mended"'],
+  options: writingOptions(),
+  async action(context) {
+    const { print, args, open } = context;
+    const name = switchOf(args[0]);
+    const { operator, reason } = await askWhy(context);
+    const actor = `operator:${operator}` as const;
+    const { db } = await open();
+    const gone = await db.transaction().execute(async (trx) => {
+      const off = await deleteSwitches(trx, [name]);
+      for (const one of off)
+        await insertAudit(trx, { organizationId: null, actor, action: `switch.${one}.off`, reason });
+      return off;
+    });
+    print.answer({ switch: name, on: false, changed: gone.length > 0 }, () =>
+      gone.length > 0 ? `${name} is off.` : `${name} was not on; nothing changed.`,
+    );
+    if (gone.length > 0) print.note(`To undo: zoom-steward pause ${args[0]}`);
+  },
+});

@@ -1,0 +1,41 @@
+import type { Database } from '../db/database.ts';
+import type { LocationAdapter } from '../reconciliation/locations-adapter.ts';
+import { type LocationPlan, planLocations } from '../reconciliation/locations-plan.ts';
+import type { Assumption } from '../reconciliation/organization-facts.ts';
+import { type OrganizationPlan, planOrganization } from '../reconciliation/plan.ts';
+
+/** What a run would do: to members, bookings and locations. */
+export type FullPlan = OrganizationPlan & { readonly locations: LocationPlan };
+
+/** Plans an organization whole, as it is or as somebody assumes it to be. Writes nothing. */
+export async function planWhole(
+  db: Database,
+  organizationId: string,
+  { adapter, assume }: { readonly adapter: LocationAdapter; readonly assume?: Assumption },
+): Promise<FullPlan> {
+  // One snapshot for both: members and their locations must not be of different moments.
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (trx) => ({
+      ...(await planOrganization(trx, organizationId, assume ? { assume } : {})),
+      locations: await planLocations(trx, { organizationId, adapter, ...(assume ? { assume } : {}) }),
+    }));
+}
+
+/** How many things a run would write; 0: it would find nothing to do. */
+export function changesOf({ members, bookings, locations }: FullPlan): number {
+  const { removed, restored, unflagged } = locations;
+  return (
+    members.summary.changes +
+    bookings.detached +
+    bookings.attached +
+    removed.eventTypes +
+    restored.eventTypes +
+    unflagged.eventTypes
+  );
+}
+
+/** What a plan takes: the larger of members who lose Zoom and locations that go, for --max-removals. */
+export const removalsOf = ({ guard, locations }: FullPlan): number => Math.max(guard.lost, locations.removed.locations);

@@ -1,0 +1,62 @@
+import type { LocationPlan, LocationPlanGroup } from '../../reconciliation/locations-plan.ts';
+import type { MemberPlanChange } from '../../reconciliation/plan.ts';
+import { changesOf, type FullPlan } from '../full-plan.ts';
+import { counted, thousands } from '../text-table.ts';
+
+const shownChanges = 10;
+
+const sideText = (side: MemberPlanChange['before']): string =>
+  side === null ? 'nothing' : `${side.effective}/${side.hosting} (${side.reason})`;
+
+const locationLines: readonly (readonly [keyof LocationPlan, string])[] = [
+  ['removed', 'removed, archived first'],
+  ['leftWithoutLocation', '… of those left without any location'],
+  ['replacedByFallback', '… of those given the fallback'],
+  ['restored', 'restored to their place'],
+  ['unflagged', 'no longer need a location'],
+  ['offered', 'could return if a person accepted (restore)'],
+  ['roundRobinLosingHosts', 'round robin keeps Zoom with fewer hosts'],
+  ['unserved', 'kept, though nobody can host now'],
+];
+
+const kinds = ({ byKind }: LocationPlanGroup): string =>
+  Object.entries(byKind)
+    .map(([kind, { eventTypes }]) => `${thousands(eventTypes)} ${kind}`)
+    .join(', ');
+
+/** Locations of a plan, a line a category that is not empty. */
+export function locationPlanLines(plan: LocationPlan): string[] {
+  return locationLines
+    .filter(([name]) => plan[name].eventTypes > 0)
+    .map(([name, text]) => {
+      const group = plan[name];
+      return `  ${counted(group.eventTypes, 'event type')} ${text} (${kinds(group)}; e.g. ${group.examples[0]})`;
+    });
+}
+
+/** A plan for people: counts by category with examples. */
+export function describePlan(name: string, plan: FullPlan): string {
+  const changes = changesOf(plan);
+  const { summary, changes: memberChanges } = plan.members;
+  const lines = [
+    `${name}: ${changes === 0 ? 'nothing to do' : counted(changes, 'change')} (${counted(summary.members, 'member')}, ${thousands(summary.canHost)} can host; generation ${plan.generation})`,
+  ];
+  if (memberChanges.length > 0) lines.push('members');
+  for (const change of memberChanges.slice(0, shownChanges))
+    lines.push(
+      `  ${thousands(change.count)}  ${sideText(change.before)} → ${sideText(change.after)}  e.g. ${change.examples[0]}`,
+    );
+  if (memberChanges.length > shownChanges)
+    lines.push(`  … ${memberChanges.length - shownChanges} more kinds of change; --json has all`);
+  const locations = locationPlanLines(plan.locations);
+  if (locations.length > 0) lines.push('locations', ...locations);
+  if (plan.bookings.detached + plan.bookings.attached > 0)
+    lines.push(
+      `bookings\n  ${thousands(plan.bookings.detached)} detached, ${thousands(plan.bookings.attached)} attached again`,
+    );
+  if (plan.guard.held)
+    lines.push(
+      `guard\n  takes Zoom from ${thousands(plan.guard.lost)} of ${counted(plan.guard.served, 'member')} served: a run would stop and ask (--max-removals ${plan.guard.lost} lets it pass)`,
+    );
+  return lines.join('\n');
+}

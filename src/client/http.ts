@@ -1,0 +1,90 @@
+/** A refusal of the worker, with its code and whether trying again can help. */
+export class StewardRequestError extends Error {
+  override readonly name = 'StewardRequestError';
+  /** HTTP status; 0 when no answer came */
+  readonly status: number;
+  /** stable code, e.g. stale_preview, no_zoom_user, temporarily_unavailable */
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    retryable: boolean,
+    details: Record<string, unknown> = {},
+  ) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryable = retryable;
+    this.details = details;
+  }
+}
+
+export type RequestOptions = {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  /** signed member claim, for what a member does */
+  readonly claim?: string;
+};
+
+export type Requester = <T>(options: RequestOptions) => Promise<T>;
+
+const defaultTimeoutMs = 30_000;
+
+/** Calls the worker's API with a service key; every refusal becomes a StewardRequestError. */
+export function createRequester({
+  url,
+  serviceKey,
+  timeoutMs = defaultTimeoutMs,
+}: {
+  url: string;
+  serviceKey: string;
+  timeoutMs?: number;
+}): Requester {
+  return async <T>({ method, path, body, claim }: RequestOptions): Promise<T> => {
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, url), {
+        method,
+        redirect: 'error',
+        headers: {
+          authorization: `Bearer ${serviceKey}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(claim === undefined ? {} : { 'steward-claim': claim }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+    } catch (error) {
+      throw new StewardRequestError(
+        0,
+        'unreachable',
+        `zoom-steward did not answer ${method} ${path} (${String(error)}); check its URL and that the server process runs`,
+        true,
+      );
+    }
+    const text = await response.text();
+    const parsed = parse(text);
+    if (response.ok) return parsed as T;
+    const error = (parsed as { error?: { code?: string; message?: string; retryable?: boolean } } | undefined)?.error;
+    throw new StewardRequestError(
+      response.status,
+      error?.code ?? 'unexpected',
+      error?.message ?? `zoom-steward answered ${method} ${path} with ${response.status}`,
+      error?.retryable ?? response.status >= 500,
+      (error as Record<string, unknown>) ?? {},
+    );
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

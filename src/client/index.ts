@@ -1,0 +1,206 @@
+import { signMemberClaim } from './claim.ts';
+import { createRequester } from './http.ts';
+import { type Queryable, query } from './sql.ts';
+
+export { claimLifetimeSeconds, signMemberClaim } from './claim.ts';
+export { StewardRequestError } from './http.ts';
+export type { KyselyQueryable, PgQueryable, Queryable } from './sql.ts';
+
+export type StewardOptions = {
+  /** the main app's connection to the shared database, with the role steward_app_role */
+  readonly db: Queryable;
+  /** base URL of the server process, needed for commands and meetings */
+  readonly url?: string;
+  /** service key made for the main app */
+  readonly serviceKey?: string;
+  /** secret with which member claims are signed; needed for what members do */
+  readonly claimSecret?: string;
+};
+
+/** Owner or admin of the organization on whose behalf the main app acts. */
+export type ActingMember = { readonly organizationId: string; readonly memberId: string };
+
+export type MemberZoom = {
+  readonly memberId: string;
+  readonly organizationId: string;
+  readonly effective: 'personal' | 'organization' | 'none';
+  /** the rule that decided, e.g. organization, opted_out, personal_broken */
+  readonly reason: string;
+  /** can_host, or why not */
+  readonly hosting: string;
+  readonly zoomUserId: string | null;
+  readonly connectionId: string | null;
+  /** hosts as a basic Zoom user: meetings end after 40 minutes */
+  readonly basicPlan: boolean;
+  readonly sharedHost: boolean;
+};
+
+export type ConnectLink = { readonly id: string; readonly url: string; readonly expiresAt: string };
+
+/** What a disconnect would do; the generation confirms that nothing changed since. */
+export type DisconnectPreview = {
+  readonly generation: number;
+  readonly membersLosingHosting: number;
+  readonly membersKeepingPersonal: number;
+  readonly locationsRemoved: { readonly eventTypes: number; readonly locations: number };
+  readonly eventTypesWithoutLocation: { readonly eventTypes: number };
+  readonly roundRobinLosingHosts: { readonly eventTypes: number };
+  readonly bookingsDetached: number;
+};
+
+export type MeetingRequest = {
+  readonly organizationId: string;
+  /** member who hosts */
+  readonly memberId: string;
+  readonly topic: string;
+  /** ISO 8601 with offset */
+  readonly startsAt: string;
+  readonly durationMinutes: number;
+  /** IANA time zone shown at Zoom */
+  readonly timeZone?: string;
+  readonly agenda?: string;
+};
+
+export type Meeting = {
+  /** store it with the booking: changes need it */
+  readonly meetingRef: string;
+  readonly connectionId: string;
+  readonly connectionKind: 'organization' | 'personal';
+  readonly zoomAccountId: string;
+  readonly zoomMeetingId: string;
+  readonly joinUrl: string;
+  /** the host's Zoom plan ends meetings after 40 minutes */
+  readonly basicPlan: boolean;
+};
+
+const member = (id: string): string => `/v1/organizations/${encodeURIComponent(id)}`;
+
+/**
+ * What the main app imports. Announcements run in the transaction that changes the data, reads go to SQL,
+ * commands and meetings go to the server process. No token ever comes back.
+ */
+export function createSteward(options: StewardOptions) {
+  const request =
+    options.url && options.serviceKey
+      ? createRequester({ url: options.url, serviceKey: options.serviceKey })
+      : () => {
+          throw new Error(
+            'createSteward: this call goes to the server process; expected url and serviceKey, got none; pass both',
+          );
+        };
+  const claim = (who: ActingMember): string => {
+    if (!options.claimSecret) {
+      throw new Error(
+        'createSteward: acting for a member needs claimSecret; pass the secret that the server knows as STEWARD_CLAIM_SECRET',
+      );
+    }
+    return signMemberClaim(options.claimSecret, who);
+  };
+  const changed =
+    (subject: string) =>
+    async (trx: Queryable, id: string): Promise<void> => {
+      await query(trx, 'select steward.changed($1, $2)', [subject, id]);
+    };
+
+  return {
+    /** Say it in the transaction that changes a member, their groups, opt-out or external personal connection. */
+    memberChanged: changed('member'),
+    /** Say it in the transaction that creates or changes an event type, its hosts or its locations. */
+    eventTypeChanged: changed('event_type'),
+    /** Say it in the transaction that changes an organization, its domains, plan, or deletes it. */
+    organizationChanged: changed('organization'),
+
+    /** Who serves a member and whether they can host, from the facts of this moment; undefined if there is no such member. */
+    async resolve(memberId: string): Promise<MemberZoom | undefined> {
+      const rows = await query<MemberZoom>(
+        options.db,
+        `select member_id as "memberId", organization_id as "organizationId", effective, reason, hosting,
+                zoom_user_id as "zoomUserId", connection_id as "connectionId", basic_plan as "basicPlan", via_shared_host as "sharedHost"
+           from steward.resolve_member($1) where organization_id is not null`,
+        [memberId],
+      );
+      return rows[0];
+    },
+
+    /** Per host of an event type: who can host now, and why not. */
+    async hosting({
+      eventTypeId,
+    }: {
+      eventTypeId: string;
+    }): Promise<{ memberId: string; hosting: string; effective: string }[]> {
+      return query(
+        options.db,
+        `select member_id as "memberId", hosting, effective from steward.event_type_hosting($1)`,
+        [eventTypeId],
+      );
+    },
+
+    /** A link for a Zoom admin; `by` must be an owner or admin. */
+    requestConnectLink: (input: { by: ActingMember }): Promise<ConnectLink> =>
+      request({
+        method: 'POST',
+        path: `${member(input.by.organizationId)}/connect-links`,
+        body: {},
+        claim: claim(input.by),
+      }),
+
+    /** State of the organization's connection and, if one waits, the candidate to confirm. */
+    connection: (input: { organizationId: string }): Promise<Record<string, unknown>> =>
+      request({ method: 'GET', path: `${member(input.organizationId)}/connection` }),
+
+    /** An owner or admin says: yes, this Zoom is ours. */
+    confirmConnection: (input: { by: ActingMember; candidateId: string }): Promise<{ state: string }> =>
+      request({
+        method: 'POST',
+        path: `${member(input.by.organizationId)}/connection/confirm`,
+        body: { candidateId: input.candidateId },
+        claim: claim(input.by),
+      }),
+
+    /** What a disconnect would do, without doing anything. */
+    preview: (input: { organizationId: string }): Promise<DisconnectPreview> =>
+      request({ method: 'GET', path: `${member(input.organizationId)}/connection/disconnect-preview` }),
+
+    /** Disconnects, with the preview's generation and the organization's name typed; refused as stale_preview otherwise. */
+    disconnect: (input: {
+      by: ActingMember;
+      generation: number;
+      organizationName: string;
+    }): Promise<{ runId: string }> =>
+      request({
+        method: 'POST',
+        path: `${member(input.by.organizationId)}/connection/disconnect`,
+        body: { generation: input.generation, organizationName: input.organizationName },
+        claim: claim(input.by),
+      }),
+
+    /** Takes the offer to restore what the last disconnect removed. */
+    restore: (input: { by: ActingMember }): Promise<{ runId: string }> =>
+      request({
+        method: 'POST',
+        path: `${member(input.by.organizationId)}/connection/restore`,
+        body: {},
+        claim: claim(input.by),
+      }),
+
+    meetings: {
+      /** Makes a meeting with the host that the rule gives. */
+      create: (input: MeetingRequest): Promise<Meeting> =>
+        request({ method: 'POST', path: '/v1/meetings', body: input }),
+      /** Changes a meeting through the connection that made it. */
+      update: (
+        input: { meetingRef: string } & Partial<
+          Pick<MeetingRequest, 'topic' | 'startsAt' | 'durationMinutes' | 'timeZone' | 'agenda'>
+        >,
+      ): Promise<{ meetingRef: string }> => {
+        const { meetingRef, ...changes } = input;
+        return request({ method: 'PATCH', path: `/v1/meetings/${encodeURIComponent(meetingRef)}`, body: changes });
+      },
+      /** Deletes a meeting through the connection that made it; deleting it again is no error. */
+      delete: (input: { meetingRef: string }): Promise<{ meetingRef: string }> =>
+        request({ method: 'DELETE', path: `/v1/meetings/${encodeURIComponent(input.meetingRef)}` }),
+    },
+  };
+}
+
+export type Steward = ReturnType<typeof createSteward>;

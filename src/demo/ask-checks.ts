@@ -1,0 +1,41 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { type Check, checks, type Moment } from './checks.ts';
+import type { CheckResult } from './report.ts';
+
+const shownViolations = 3;
+
+class RollBack extends Error {}
+
+async function ask(db: Database, check: Check): Promise<CheckResult> {
+  const { rows } = await sql.raw<Record<string, unknown>>(check.sql).execute(db);
+  const detail =
+    rows.length === 0
+      ? check.says
+      : `${rows.length} ${rows.length === 1 ? 'violation' : 'violations'}, e.g. ${rows
+          .slice(0, shownViolations)
+          .map((row) => Object.values(row).join(' '))
+          .join('; ')}`;
+  return { name: check.name, ok: rows.length === 0, detail };
+}
+
+/**
+ * Asks the checks of a moment. With `broken` among them the state is damaged first, all of them are asked, and the
+ * damage is rolled back, so that the story goes on as it was.
+ */
+export async function askChecks(db: Database, moment: Moment, broken: string | null): Promise<CheckResult[]> {
+  const mine = checks.filter((check) => check.at === moment);
+  const damage = mine.find((check) => check.name === broken)?.damage;
+  const results: CheckResult[] = [];
+  await db
+    .transaction()
+    .execute(async (trx) => {
+      if (damage !== undefined) await sql.raw(damage).execute(trx);
+      for (const check of mine) results.push(await ask(trx as unknown as Database, check));
+      throw new RollBack();
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof RollBack)) throw error;
+    });
+  return results;
+}

@@ -1,0 +1,319 @@
+/**
+ * What must be true, as plain SQL written from the story (schema story) – no call of the engine.
+ * Each query returns the violations; none means the check holds. `damage` makes exactly that check fail.
+ */
+export type Check = {
+  readonly name: string;
+  /** moment of the story at which it is asked */
+  readonly at: Moment;
+  readonly says: string;
+  /** rows are violations */
+  readonly sql: string;
+  /** SQL that breaks what the check guards, and nothing another check of the same moment looks at */
+  readonly damage: string;
+};
+
+/** Moments of the story at which checks are asked, in order. */
+export const moments = [
+  'fanned_out',
+  'joined',
+  'personal_connected',
+  'personal_disconnected',
+  'at_risk',
+  'interrupted',
+  'resumed',
+  'reconnected',
+  'disconnected',
+  'restored',
+  'end',
+] as const;
+export type Moment = (typeof moments)[number];
+
+const someone = (where: string): string => `(select member_id from story.members where ${where} order by i limit 1)`;
+
+/** Event types whose Zoom somebody still serves once the organization's Zoom is gone: a server has a personal one. */
+const servedPersonally = `
+  select e.id from steward_app.event_types e join story.members m on m.member_id = e.host_member_id and m.personal
+  union
+  select e.id from steward_app.event_types e
+    join steward_app.event_type_hosts h on h.event_type_id = e.id and h.active
+    join story.members m on m.member_id = h.member_id and m.personal
+   where e.kind = 'round_robin' or (e.kind = 'template' and e.host_member_id is null)`;
+
+const unchangedLocations = (which: string): string => `
+  select coalesce(b.id, l.id) as id, case when l.id is null then 'is gone' when b.id is null then 'is new' else 'differs' end as what
+    from (select * from story.locations_before where ${which}) b
+    full join (select id, l::text as content, xmin::text as version, kind from steward_app.locations l where ${which}) l on l.id = b.id
+   where l.id is null or b.id is null or l.content <> b.content or l.version <> b.version`;
+
+const others = `kind <> 'zoom_conference'`;
+
+const nothingMoved = (at: Moment): Check => ({
+  name: `nothing removed: ${at.replaceAll('_', ' ')}`,
+  at,
+  says: 'every location is there, byte for byte, and no row was written',
+  sql: unchangedLocations('true'),
+  damage: `delete from steward_app.locations where id = (select id from steward_app.locations where kind = 'zoom_conference' order by id limit 1)`,
+});
+
+export const checks: readonly Check[] = [
+  {
+    name: 'everyone is served',
+    at: 'fanned_out',
+    says: 'members with a personal Zoom keep it, all others have the organization’s',
+    sql: `select m.i, c.effective from story.members m left join steward.member_connections c on c.member_id = m.member_id
+           where c.effective is distinct from case when m.personal then 'personal' else 'organization' end`,
+    damage: `update steward.member_connections set effective = 'none' where member_id = ${someone('not personal')}`,
+  },
+  {
+    name: 'hosting has its reason',
+    at: 'fanned_out',
+    says: 'who has no Zoom user, a pending, inactive, unlicensed or ambiguous one cannot host, and it says why',
+    sql: `select m.i, m.zoom, c.hosting from story.members m left join steward.member_connections c on c.member_id = m.member_id
+           where c.hosting is distinct from case when m.personal then 'can_host' else
+             case m.zoom when 'none' then 'no_zoom_user' when 'pending' then 'zoom_user_pending' when 'inactive' then 'zoom_user_inactive'
+                         when 'no_licence' then 'no_meeting_licence' when 'ambiguous' then 'ambiguous_match' else 'can_host' end end`,
+    damage: `update steward.member_connections set hosting = 'no_zoom_user' where member_id = ${someone(`not personal and zoom = 'licensed'`)}`,
+  },
+  {
+    name: 'basic users are flagged',
+    at: 'fanned_out',
+    says: 'exactly the basic Zoom users carry the 40-minute flag',
+    sql: `select m.i from story.members m join steward.member_connections c on c.member_id = m.member_id
+           where c.basic_plan <> (m.zoom = 'basic' and not m.personal)`,
+    damage: `update steward.member_connections set basic_plan = not basic_plan where member_id = ${someone('not personal')}`,
+  },
+  nothingMoved('fanned_out'),
+  {
+    name: 'the joiner is served',
+    at: 'joined',
+    says: 'the new member has the organization’s Zoom and can host',
+    sql: `select 'joiner' as who where not exists (
+            select from steward.member_connections c join story.named n on n.name = 'joiner' and n.id = c.member_id
+             where c.effective = 'organization' and c.hosting = 'can_host')`,
+    damage: `delete from steward.member_connections where member_id = (select id from story.named where name = 'joiner')`,
+  },
+  {
+    name: 'personal takes over',
+    at: 'personal_connected',
+    says: 'the member who connected a personal Zoom is served by it, nobody else changed',
+    sql: `select m.i, c.effective from story.members m join steward.member_connections c on c.member_id = m.member_id
+           where c.effective <> case when m.personal or m.member_id = (select id from story.named where name = 'mover') then 'personal' else 'organization' end`,
+    damage: `update steward.member_connections set effective = 'organization' where member_id = (select id from story.named where name = 'mover')`,
+  },
+  {
+    name: 'the organization takes back',
+    at: 'personal_disconnected',
+    says: 'after the personal Zoom is gone the organization’s serves again, by itself',
+    sql: `select m.i, c.effective from story.members m join steward.member_connections c on c.member_id = m.member_id
+           where c.effective <> case when m.personal then 'personal' else 'organization' end`,
+    damage: `update steward.member_connections set effective = 'none' where member_id = (select id from story.named where name = 'mover')`,
+  },
+  {
+    name: 'at risk, and nothing else',
+    at: 'at_risk',
+    says: 'the connection is active and says what is missing; no clock runs',
+    sql: `select state, at_risk_reason from steward.org_connections where not (state = 'active' and at_risk_reason is not null and deadline_at is null)`,
+    damage: `update steward.org_connections set at_risk_reason = null`,
+  },
+  nothingMoved('at_risk'),
+  {
+    name: 'interrupted, told, still served',
+    at: 'interrupted',
+    says: 'the state is interrupted, owners were told, members stay served and hosting says interrupted',
+    sql: `select 'state ' || state as what from steward.org_connections where state <> 'interrupted'
+          union all select 'not told' where not exists (select from steward.events where type = 'connection.interrupted')
+          union all select 'member ' || m.i from story.members m join steward.member_connections c on c.member_id = m.member_id
+           where not m.personal and (c.effective, c.hosting) is distinct from ('organization', 'interrupted')`,
+    damage: `update steward.member_connections set hosting = 'can_host' where member_id = ${someone('not personal')}`,
+  },
+  nothingMoved('interrupted'),
+  {
+    name: 'resumed by itself',
+    at: 'resumed',
+    says: 'active again without anybody’s click; hosting as before',
+    sql: `select 'state ' || state as what from steward.org_connections where state <> 'active' or at_risk_reason is not null or deadline_at is not null
+          union all select 'member ' || m.i from story.members m join steward.member_connections c on c.member_id = m.member_id
+           where not m.personal and m.zoom = 'licensed' and c.hosting <> 'can_host'`,
+    damage: `update steward.org_connections set deadline_at = now()`,
+  },
+  {
+    name: 'another admin reconnects',
+    at: 'reconnected',
+    says: 'same connection id, same settings, another authorizing user, active',
+    sql: `select c.state, g.zoom_user_id from steward.org_connections c left join steward.grants g on g.id = c.grant_id
+           where not (c.state = 'active' and c.id = (select id from story.named where name = 'connection') and g.zoom_user_id = 'zu_admin_2' and g.state = 'living')`,
+    damage: `update steward.org_connections set grant_id = (select id from steward.grants where zoom_user_id = 'zu_admin_1')`,
+  },
+  {
+    name: 'the earlier meeting was changed',
+    at: 'reconnected',
+    says: 'the meeting made before the hand-over is still ours to change',
+    sql: `select 'no meeting' as what where not exists (
+            select from steward.meetings m join story.named n on n.name = 'meeting' and n.id = m.id
+             where m.deleted_at is null and m.connection_id = (select id from story.named where name = 'connection'))
+          union all select 'not changed at Zoom' where not exists (select from story.named where name = 'meeting_changed')`,
+    damage: `update steward.meetings set deleted_at = now() where id = (select id from story.named where name = 'meeting')`,
+  },
+  nothingMoved('reconnected'),
+  {
+    name: 'Zoom is gone where nobody serves it',
+    at: 'disconnected',
+    says: 'exactly the Zoom locations without a personal server are gone',
+    sql: `select coalesce(b.id, l.id) as id, case when l.id is null then 'missing' else 'left over' end as what
+            from (select id from story.locations_before where kind = 'zoom_conference' and event_type_id in (${servedPersonally})) b
+            full join (select id from steward_app.locations where kind = 'zoom_conference') l on l.id = b.id
+           where b.id is null or l.id is null`,
+    damage: `insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
+             select b.id, b.event_type_id, o.id, 1, 'zoom_conference', '{}' from story.locations_before b, steward_app.organizations o
+              where b.kind = 'zoom_conference' and b.event_type_id not in (${servedPersonally}) order by b.id limit 1`,
+  },
+  {
+    name: 'every other location is unchanged',
+    at: 'disconnected',
+    says: 'byte for byte, and no row was rewritten',
+    sql: unchangedLocations(others),
+    damage: `update steward_app.locations set details = details where id = (select id from steward_app.locations where ${others} order by id limit 1)`,
+  },
+  {
+    name: 'no event type was written',
+    at: 'disconnected',
+    says: 'event types keep their row versions',
+    sql: `select e.id from steward_app.event_types e join story.event_types_before b on b.id = e.id where b.version <> e.xmin::text`,
+    damage: `update steward_app.event_types set title = title where id = (select id from steward_app.event_types order by id limit 1)`,
+  },
+  {
+    name: 'what was removed is archived',
+    at: 'disconnected',
+    says: 'one copy for each removed location, the whole row and its place',
+    sql: `select b.id from story.locations_before b left join steward_app.locations l on l.id = b.id
+            left join steward.archived_locations a on (a.content ->> 'id')::uuid = b.id and a.place = b.position
+           where b.kind = 'zoom_conference' and b.event_type_id not in (${servedPersonally}) and a.id is null`,
+    damage: `delete from steward.archived_locations where id = (select id from steward.archived_locations order by id limit 1)`,
+  },
+  {
+    name: 'members are left as the story says',
+    at: 'disconnected',
+    says: 'personal ones are still served, all others by nobody; personal Zoom was not touched',
+    sql: `select 'member ' || m.i as what from story.members m join steward.member_connections c on c.member_id = m.member_id
+           where c.effective <> case when m.personal then 'personal' else 'none' end
+          union all select 'personal connection of ' || b.member_id from story.personal_before b
+            left join steward_app.personal_connections p on p.member_id = b.member_id where p.member_id is null or p::text <> b.content`,
+    damage: `update steward_app.personal_connections set state = 'broken' where member_id = ${someone('personal')}`,
+  },
+  {
+    name: 'meetings are marked detached',
+    at: 'disconnected',
+    says: 'booked meetings of the connection keep their links and are marked; no other booking is',
+    sql: `select id from steward_app.bookings where (detached_at is not null) <> (meeting_connection_id = (select id from story.named where name = 'connection')) is true
+          or (meeting_connection_id is not null and join_url is null)
+          union all select null where not exists (select from steward_app.bookings where meeting_connection_id is not null)`,
+    damage: `update steward_app.bookings set detached_at = null where meeting_connection_id is not null`,
+  },
+  {
+    name: 'the grant is gone',
+    at: 'disconnected',
+    says: 'the connection says none, secrets are deleted',
+    sql: `select 'state ' || state as what from steward.org_connections where state not in ('none', 'pending') or grant_id is not null
+          union all select 'secrets of ' || zoom_user_id from steward.grants where sealed_access is not null or sealed_refresh is not null`,
+    damage: `update steward.org_connections set state = 'active'`,
+  },
+  {
+    name: 'the preview was right',
+    at: 'disconnected',
+    says: 'the numbers shown before are the numbers of what happened',
+    sql: `select 'previewed ' || n.number || ', removed ' || gone.count as what
+            from (select count(*) from story.locations_before b where b.kind = 'zoom_conference'
+                     and not exists (select from steward_app.locations l where l.id = b.id)) gone
+            left join story.numbers n on n.name = 'previewed_removals' where n.number is distinct from gone.count`,
+    damage: `update story.numbers set number = number + 1 where name = 'previewed_removals'`,
+  },
+  {
+    name: 'everything came back',
+    at: 'restored',
+    says: 'every Zoom location is back with its id, place, details and timestamps',
+    sql: `select b.id from story.locations_before b left join steward_app.locations l on l.id = b.id
+           where b.kind = 'zoom_conference' and l::text is distinct from b.content
+             and not exists (select from story.not_restorable n where n.event_type_id = b.event_type_id)
+          union all select a.id from steward_app.locations a where kind = 'zoom_conference' and id not in (select id from story.locations_before)`,
+    damage: `update steward_app.locations set position = 9 where id = (
+               select id from steward_app.locations where kind = 'zoom_conference'
+                  and event_type_id not in (select event_type_id from story.not_restorable) order by id limit 1)`,
+  },
+  {
+    name: 'others are unchanged after restore',
+    at: 'restored',
+    says: 'byte for byte, and still no row was rewritten',
+    sql: unchangedLocations(others),
+    damage: `update steward_app.locations set updated_at = updated_at where id = (select id from steward_app.locations where ${others} order by id limit 1)`,
+  },
+  {
+    name: 'one refresh at a time',
+    at: 'end',
+    says: 'no grant had two refreshes under way, and no attempt was left open',
+    sql: `select a.id from steward.refresh_attempts a join steward.refresh_attempts b on a.grant_id = b.grant_id and a.id < b.id
+           where a.started_at < b.ended_at and b.started_at < a.ended_at and a.outcome <> 'not_sent' and b.outcome <> 'not_sent'
+          union all select id from steward.refresh_attempts where outcome is null`,
+    damage: `insert into steward.refresh_attempts (id, grant_id, version, holder, cause, started_at, deadline_at, next_at)
+             select gen_random_uuid(), id, version, 'damage', 'needed', now(), now(), now() from steward.grants limit 1`,
+  },
+  {
+    name: 'no secret outside the vault',
+    at: 'end',
+    says: 'no token, code or verifier of Zoom in outbox, events, audit, runs or queue',
+    sql: `select * from (
+            select 'outbox' as place, o::text as content from steward.outbox o union all select 'events', e::text from steward.events e
+            union all select 'audit', a::text from steward.audit_log a union all select 'runs', r::text from steward.runs r
+            union all select 'candidates', c::text from steward.candidates c union all select 'attempts', a::text from steward.connect_attempts a) everywhere
+           where content ~ (select string_agg(value, '|') from story.secrets)`,
+    damage: `insert into steward.audit_log (actor, action, reason, at) select 'app', 'damage', 'token ' || value, now() from story.secrets limit 1`,
+  },
+  {
+    name: 'nothing is left to reconcile',
+    at: 'end',
+    says: 'the plan of the whole organization found no difference',
+    sql: `select 'not planned' as what where not exists (select from story.numbers where name = 'plan_changes')
+          union all select number || ' differences' from story.numbers where name = 'plan_changes' and number <> 0`,
+    damage: `update story.numbers set number = 1 where name = 'plan_changes'`,
+  },
+  {
+    name: 'Zoom has nothing to complain of',
+    at: 'end',
+    says: 'the ledger of every call was judged: no doubled refresh, no token in a URL, no call with a dead token beyond the first',
+    sql: `select 'not judged' as what where not exists (select from story.numbers where name = 'judged_calls' and number > 0)
+          union all select rule || ': ' || detail from story.findings`,
+    damage: `insert into story.findings values ('damage', 'planted')`,
+  },
+  {
+    name: 'every act is in the audit log',
+    at: 'end',
+    says: 'connecting, confirming, interrupting, resuming, disconnecting and restoring each left an entry with an actor',
+    sql: `select wanted from unnest(array['connection.verdict_confirmed', 'connection.failed_second_look', 'connection.verification_passed', 'connection.disconnect', 'connection.cascade_finished', 'locations.restore_accepted']) wanted
+           where not exists (select from steward.audit_log where action = wanted and actor <> '')`,
+    damage: `delete from steward.audit_log where action = 'connection.disconnect'`,
+  },
+];
+
+/** Tables the checks read: the state before anything happened, and what the story names. */
+export const snapshotSql = `
+  create table story.named (name text primary key, id uuid not null);
+  create table story.numbers (name text primary key, number bigint not null);
+  create table story.secrets (value text primary key);
+  create table story.findings (rule text not null, detail text not null);
+  -- Nobody who serves these can host through the organization: no Zoom user, pending, unlicensed, ambiguous.
+  create view story.not_restorable as
+    select e.id as event_type_id from story.event_types e where e.has_zoom and not exists (
+      select from (
+        select x.host_member_id as member_id from steward_app.event_types x where x.id = e.id
+        union all
+        select h.member_id from steward_app.event_type_hosts h join steward_app.event_types x on x.id = h.event_type_id
+         where x.id = e.id and h.active and (x.kind = 'round_robin' or (x.kind = 'template' and x.host_member_id is null))) servers
+      join story.members m using (member_id)
+     where m.personal or m.zoom in ('licensed', 'basic'));
+  create table story.locations_before as
+    select id, event_type_id, position, kind, l::text as content, xmin::text as version from steward_app.locations l;
+  create unique index on story.locations_before (id);
+  create table story.event_types_before as select id, xmin::text as version from steward_app.event_types;
+  create table story.personal_before as select member_id, p::text as content from steward_app.personal_connections p;
+  analyze story.locations_before, story.event_types_before;
+`;

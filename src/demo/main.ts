@@ -1,0 +1,125 @@
+import { createWriteStream } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { StewardError } from '../errors.ts';
+import { askChecks } from './ask-checks.ts';
+import { checks, type Moment } from './checks.ts';
+import { type CheckResult, createNarrator, type StepResult } from './report.ts';
+import { setStage } from './stage.ts';
+import { type Scene, writeStory } from './story.ts';
+
+export type DemoOptions = {
+  readonly members: number;
+  readonly queue: 'postgres' | 'redis';
+  readonly seed: number;
+  /** name of a check whose subject is damaged before it is asked; null: none */
+  readonly breakCheck: string | null;
+  /** where the story is told */
+  readonly out: Writable & { isTTY?: boolean };
+  readonly color: boolean;
+  /** told after each moment's checks, with the database as it stands: tests try every damage there */
+  readonly afterMoment?: (db: Database, moment: Moment) => Promise<void>;
+};
+
+export type DemoReport = {
+  readonly ok: boolean;
+  readonly members: number;
+  readonly queue: 'postgres' | 'redis';
+  /** the server that carried the queue, the id it gave itself when it started, and the jobs that went through it, by kind */
+  readonly queueServer: {
+    readonly name: string;
+    readonly runId: string;
+    readonly jobs: Readonly<Record<string, number>>;
+  };
+  readonly seed: number;
+  readonly steps: readonly StepResult[];
+  readonly checks: readonly CheckResult[];
+};
+
+/** Names for `--break`. */
+export const checkNames: readonly string[] = checks.map((check) => check.name);
+
+/**
+ * Plays the whole story on a fresh embedded database, a queue of its own and a Zoom at its most cruel.
+ * @throws StewardError `unknown_check` for a check that does not exist
+ */
+export async function runDemo(options: DemoOptions): Promise<DemoReport> {
+  if (options.breakCheck !== null && !checkNames.includes(options.breakCheck)) {
+    throw new StewardError(
+      'unknown_check',
+      `Expected the name of a check, got "${options.breakCheck}"; the checks are:\n  ${checkNames.join('\n  ')}`,
+    );
+  }
+  const narrator = createNarrator(options.out, { color: options.color });
+  const logFile = join(tmpdir(), `zoom-steward-demo-${process.pid}.log`);
+  const log = createWriteStream(logFile);
+  narrator.step(`A fresh database, a ${options.queue} queue, and a Zoom at its most cruel`);
+  const steps: StepResult[] = [];
+  const results: CheckResult[] = [];
+  const timed = async <T>(
+    name: string,
+    work: () => Promise<T>,
+    counts: (value: T) => StepResult['counts'],
+  ): Promise<T> => {
+    const started = performance.now();
+    const value = await work();
+    steps.push({ name, ms: Math.round(performance.now() - started), counts: counts(value) });
+    return value;
+  };
+  const stage = await timed(
+    'stage',
+    () => setStage({ ...options, log }),
+    () => ({ members: options.members }),
+  );
+  let failed: unknown;
+  try {
+    narrator.tell(
+      `${options.members.toLocaleString('en-US')} members, seed ${options.seed}; logs of worker and server in ${logFile}`,
+    );
+    for (const scene of writeStory(stage, narrator)) {
+      narrator.step(scene.title);
+      await timed(
+        scene.name,
+        () => scene.play(),
+        (counts) => counts,
+      );
+      if (scene.moment === 'end') await judge(stage);
+      if (scene.moment) results.push(...(await tellChecks(scene.moment)));
+    }
+  } catch (error) {
+    failed = error;
+  }
+  const jobs = stage.jobCounts();
+  await stage.stop().catch((error: unknown) => {
+    failed ??= error;
+  });
+  await new Promise<void>((resolve) => log.end(() => resolve()));
+  if (failed !== undefined) throw failed;
+  return {
+    ok: results.length === checks.length && results.every((result) => result.ok),
+    members: options.members,
+    queue: options.queue,
+    queueServer: { name: stage.queue.server, runId: stage.queue.runId, jobs },
+    seed: options.seed,
+    steps,
+    checks: results,
+  };
+
+  async function tellChecks(moment: NonNullable<Scene['moment']>): Promise<CheckResult[]> {
+    const asked = await askChecks(stage.services.db, moment, options.breakCheck);
+    for (const result of asked) narrator.check(result);
+    await options.afterMoment?.(stage.services.db, moment);
+    return asked;
+  }
+}
+
+/** Judges Zoom's ledger of every call and files the findings for the last checks. */
+async function judge({ zoom, services }: Awaited<ReturnType<typeof setStage>>): Promise<void> {
+  const { calls, findings } = zoom.judge();
+  await sql`insert into story.numbers values ('judged_calls', ${calls})`.execute(services.db);
+  for (const { rule, detail } of findings)
+    await sql`insert into story.findings values (${rule}, ${detail})`.execute(services.db);
+}

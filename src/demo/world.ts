@@ -1,0 +1,146 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+
+/** How the people of the demo's organization stand to Zoom; the number of a member decides, so that checks can say it again. */
+export type WorldSize = {
+  /** members of the organization */
+  readonly members: number;
+  /** makes the ids; equal seeds make equal worlds */
+  readonly seed: number;
+};
+
+export type World = WorldSize & { readonly organizationId: string; readonly ownerId: string; readonly name: string };
+
+/** The Zoom account that the organization connects. */
+export const zoomAccountId = 'acc_northwind';
+/** Domain of the members' addresses, verified by the organization. */
+const domain = 'northwind.example';
+
+const idOf = (kind: string) => `md5(seed || ':${kind}:' || i)::uuid`;
+
+/**
+ * The story's own account of every member, written beside the product's tables and read only by the checks.
+ * Of 100 members: 9 have no Zoom user, 1 shares an address with another, 2 are pending, 1 inactive,
+ * 2 have no meeting licence, 10 are basic, the rest licensed. Every tenth has a personal Zoom.
+ */
+const storySql = `
+  create schema if not exists story;
+  create table story.members (i int primary key, member_id uuid not null unique, address text not null, zoom text not null, personal boolean not null);
+  create table story.event_types (id uuid primary key, kind text not null, has_zoom boolean not null);
+`;
+
+const zoomKind = `case
+    when i % 100 < 9 then 'none'
+    when i % 100 = 9 then case when (i / 100) % 2 = 0 and i + 100 >= members then 'licensed' else 'ambiguous' end
+    when i % 100 in (10, 11) then 'pending'
+    when i % 100 = 12 then 'inactive'
+    when i % 100 in (13, 14) then 'no_licence'
+    when i % 100 between 15 and 24 then 'basic'
+    else 'licensed' end`;
+
+/** Fills steward_app with one organization, and the schema story with what is true of it. */
+export async function seedWorld(db: Database, { members, seed }: WorldSize): Promise<World> {
+  if (!Number.isInteger(members) || members < 60)
+    throw new Error(`The demo's world needs at least 60 members, got ${members}; pass --members 60 or more`);
+  const name = 'Northwind';
+  await db.transaction().execute(async (trx) => {
+    const run = (text: string) => sql.raw(text).execute(trx);
+    const series = (from: number, to: number) =>
+      `(select i, '${seed}'::text as seed, ${members} as members from generate_series(${from}, ${to}) i) s`;
+    await run(storySql);
+    // Member 0 is the owner; nobody of the story is unverified, so that every reason has one cause.
+    await run(`
+      insert into story.members
+      select i, ${idOf('member')},
+             case when (${zoomKind}) = 'ambiguous' then 'twin-' || (i / 200) || '@${domain}' else 'member-' || i || '@${domain}' end,
+             ${zoomKind}, i % 10 = 7
+        from ${series(0, members - 1)}`);
+    await run(`
+      insert into steward_app.organizations (id, name, time_zone, verified_domains)
+      select md5('${seed}:organization')::uuid, '${name}', 'Europe/Berlin', array['${domain}']`);
+    await run(`
+      insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+      select member_id, md5('${seed}:organization')::uuid, 'Member ' || i, address, true, case i when 0 then 'owner' when 1 then 'admin' else 'user' end
+        from story.members`);
+    await run(`
+      insert into steward_app.personal_connections (member_id, organization_id, state, zoom_account_id, zoom_user_id)
+      select member_id, md5('${seed}:organization')::uuid, 'connected', 'acc_personal_' || i, 'personal_' || i from story.members where personal`);
+    // Two event types a member, one with Zoom between two other locations; shared ones for every tenth.
+    await run(`
+      insert into story.event_types
+      select ${idOf('solo')}, 'solo', true from ${series(0, members - 1)}
+      union all select ${idOf('plain')}, 'solo', false from ${series(0, members - 1)}
+      union all select ${idOf('group')}, 'group', true from ${series(0, Math.floor((members - 1) / 10))}
+      union all select ${idOf('managed')}, 'managed', true from ${series(0, Math.floor((members - 1) / 10))}
+      union all select ${idOf('template')}, 'template', true from ${series(0, Math.floor((members - 1) / 10))}
+      union all select ${idOf('robin')}, 'round_robin', true from ${series(0, Math.floor((members - 1) / 10))}
+      union all select ${idOf('collective')}, 'collective', true from ${series(0, Math.floor((members - 1) / 10))}`);
+    const host = (offset: number) =>
+      `(select member_id from story.members m where m.i = (s.i * 10 + ${offset}) % ${members})`;
+    await run(`
+      insert into steward_app.event_types (id, organization_id, kind, host_member_id, title)
+      select id, md5('${seed}:organization')::uuid, kind, host, title from (
+        select ${idOf('solo')} id, 'solo' kind, md5(seed || ':member:' || i)::uuid host, '30 minutes' title from ${series(0, members - 1)}
+        union all select ${idOf('plain')}, 'solo', md5(seed || ':member:' || i)::uuid, 'Visit' from ${series(0, members - 1)}
+        union all select ${idOf('group')}, 'group', ${host(1)}, 'Class' from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('managed')}, 'managed', ${host(2)}, 'Sales call' from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('template')}, 'template', case when i % 2 = 0 then ${host(3)} end, 'Template' from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('robin')}, 'round_robin', null, 'Support' from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('collective')}, 'collective', ${host(4)}, 'Panel' from ${series(0, Math.floor((members - 1) / 10))}) e`);
+    await run(`
+      insert into steward_app.event_type_hosts (event_type_id, member_id, organization_id, active)
+      select e, h, md5('${seed}:organization')::uuid, a from (
+        select ${idOf('robin')} e, ${host(5)} h, true a from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('robin')}, ${host(6)}, true from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('robin')}, ${host(7)}, false from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('template')}, ${host(8)}, true from ${series(0, Math.floor((members - 1) / 10))}
+        union all select ${idOf('collective')}, ${host(9)}, true from ${series(0, Math.floor((members - 1) / 10))}) x`);
+    await run(`
+      insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
+      select md5(e.id || ':' || l.position)::uuid, e.id, md5('${seed}:organization')::uuid, l.position, l.kind, l.details
+        from story.event_types e
+        cross join lateral (values
+          (0, 'physical', jsonb_build_object('address', 'Room ' || left(e.id::text, 4), 'note', 'Ring twice – “café”'), true),
+          (1, 'zoom_conference', '{}'::jsonb, e.has_zoom),
+          (2, 'outbound_call', jsonb_build_object('phone', '+49 30 ' || left(e.id::text, 6)), true)) l(position, kind, details, wanted)
+       where l.wanted`);
+    await run(`
+      insert into steward_app.bookings (id, organization_id, event_type_id, host_member_id, starts_at)
+      select ${idOf('booking')}, md5('${seed}:organization')::uuid, ${idOf('solo')}, md5(seed || ':member:' || i)::uuid, now() + interval '3 days' + i * interval '1 second'
+        from ${series(0, Math.floor((members - 1) / 20))}`);
+  });
+  // A worker that arrives at a full database finds statistics there; so does the demo.
+  await sql`analyze`.execute(db);
+  const { rows } = await sql<{ organization: string; owner: string }>`
+    select md5(${`${seed}:organization`})::uuid as organization, (select member_id from story.members where i = 0) as owner`.execute(
+    db,
+  );
+  const row = rows[0];
+  if (!row) throw new Error('The world was not written');
+  return { members, seed, name, organizationId: row.organization, ownerId: row.owner };
+}
+
+/** Users of the demo's Zoom account by rule, as the simulator takes them: the other side of `zoomKind`. */
+export function zoomUserPattern(members: number) {
+  return {
+    count: members,
+    id: 'zu_{n}',
+    email: `member-{n}@${domain}`,
+    cycle: Array.from({ length: 100 }, (_, n) => {
+      if (n <= 9) return null;
+      if (n <= 11) return { status: 'pending' as const };
+      if (n === 12) return { status: 'inactive' as const };
+      if (n <= 14) return { type: 4 };
+      return { type: n <= 24 ? 1 : 2 };
+    }),
+  };
+}
+
+/** The users that the rule leaves out: one for each pair of members who share an address, and the odd one without a twin. */
+export async function otherZoomUsers(db: Database): Promise<{ id: string; email: string }[]> {
+  const { rows } = await sql<{ id: string; email: string }>`
+    select 'zu_' || min(i) as id, address as email from story.members where i % 100 = 9 group by address order by min(i)`.execute(
+    db,
+  );
+  return rows;
+}

@@ -1,0 +1,137 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { callbackPath } from '../compose.ts';
+import { beginAttempt } from '../connections/attempts.ts';
+import type { ConnectionDeps } from '../connections/connection-deps.ts';
+import { finishAttempt } from '../connections/finish-attempt.ts';
+import { hashSecret } from '../connections/random-secret.ts';
+import { showLink } from '../connections/show-link.ts';
+import { Secret } from '../secret.ts';
+import { explainProgress, explainRefusal, explainVerdict } from './connect-texts.ts';
+import { html } from './html.ts';
+import { sendPage } from './page.ts';
+
+const verdictRefreshSeconds = 2;
+const cookieLifetimeSeconds = 3600;
+
+export type ConnectPagesOptions = {
+  readonly deps: ConnectionDeps;
+  /** public base URL; its scheme decides about the cookie */
+  readonly publicUrl: string;
+};
+
+/** Address of a link's page. The token is in the path, which no referrer carries on. */
+export function linkUrl(publicUrl: string, token: Secret): string {
+  return `${publicUrl.replace(/\/$/, '')}/connect/${token.reveal()}`;
+}
+
+/**
+ * The pages of connecting: the link (GET shows, POST begins, so that a mail scanner's prefetch begins nothing),
+ * Zoom's callback, and the page that waits for the verdict. Bearer of the link is whoever has it.
+ */
+export function connectPages(app: FastifyInstance, { deps, publicUrl }: ConnectPagesOptions): void {
+  const secure = publicUrl.startsWith('https:');
+  const cookieName = secure ? '__Host-steward_attempt' : 'steward_attempt';
+
+  const browserOf = (request: FastifyRequest): Secret | null => {
+    const pair = (request.headers.cookie ?? '').split(/;\s*/).find((part) => part.startsWith(`${cookieName}=`));
+    return pair === undefined ? null : new Secret(pair.slice(cookieName.length + 1));
+  };
+  const setBrowser = (reply: FastifyReply, browser: Secret): void => {
+    reply.header(
+      'set-cookie',
+      `${cookieName}=${browser.reveal()}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${cookieLifetimeSeconds}${secure ? '; Secure' : ''}`,
+    );
+  };
+
+  app.get<{ Params: { token: string } }>('/connect/:token', async (request, reply) => {
+    const link = await showLink(deps.db, new Secret(request.params.token));
+    if (!link) {
+      return sendPage(reply, {
+        title: 'This link is not valid',
+        status: 404,
+        body: html`<p>Ask the person who sent it for a new one.</p>`,
+      });
+    }
+    if (link.state !== 'open') {
+      return sendPage(reply, {
+        title: `This link is ${link.state}`,
+        status: link.state === 'completed' ? 200 : 410,
+        body: html`<p>${link.state === 'completed' ? 'Zoom was connected through it.' : 'Ask an owner or admin for a new one.'}</p>`,
+      });
+    }
+    // Nothing that the organization can choose is shown: whoever is asked to approve must not be misled by a name.
+    return sendPage(reply, {
+      title: 'Connect your organization’s Zoom',
+      body: html`
+<dl>
+  <dt>Verified domains</dt><dd>${link.verifiedDomains.length > 0 ? link.verifiedDomains.join(', ') : 'none'}</dd>
+  <dt>Asked for by</dt><dd>${link.byOperator ? 'an operator of this service' : (link.issuerAddress ?? 'a member without a verified address')}</dd>
+  <dt>Valid until</dt><dd>${link.expiresAt.toISOString().slice(0, 16).replace('T', ' ')} UTC</dd>
+  <dt>So far</dt><dd>${explainProgress(link.progress)}</dd>
+</dl>
+<p>A Zoom admin must approve. Afterwards every member without a Zoom of their own hosts through your Zoom account;
+personal Zoom connections stay as they are. An owner can disconnect at any time.</p>
+<p class="note">Not a Zoom admin? Zoom would refuse you on its own site and not bring you back. Pass this page’s address on
+to one; it keeps working.</p>
+<form method="post"><button type="submit">Continue to Zoom</button></form>`,
+    });
+  });
+
+  app.post<{ Params: { token: string } }>('/connect/:token', async (request, reply) => {
+    const begun = await beginAttempt(deps, { token: new Secret(request.params.token), browser: browserOf(request) });
+    if (begun.kind === 'refused') {
+      const { title, text, status } = explainRefusal(begun.why);
+      return sendPage(reply, { title, status, body: html`<p>${text}</p>` });
+    }
+    setBrowser(reply, begun.browser);
+    return reply
+      .header('referrer-policy', 'no-referrer')
+      .header('cache-control', 'no-store')
+      .redirect(begun.authorizeUrl, 303);
+  });
+
+  app.get(callbackPath, async (request, reply) => {
+    const params = new URL(request.url, publicUrl).searchParams;
+    const finished = await finishAttempt(deps, { params, browser: browserOf(request) });
+    if (finished.kind === 'refused') {
+      const { title, text, status } = explainRefusal(finished.why);
+      return sendPage(reply, { title, status, body: html`<p>${text}</p>` });
+    }
+    return reply
+      .header('referrer-policy', 'no-referrer')
+      .header('cache-control', 'no-store')
+      .redirect(`/connect/verdict/${finished.candidateId}`, 303);
+  });
+
+  app.get<{ Params: { candidateId: string } }>('/connect/verdict/:candidateId', async (request, reply) => {
+    const browser = browserOf(request);
+    const candidate =
+      /^[0-9a-f-]{36}$/.test(request.params.candidateId) && browser
+        ? await findCandidate(deps, request.params.candidateId, browser)
+        : undefined;
+    if (!candidate) {
+      return sendPage(reply, {
+        title: 'Nothing to show here',
+        status: 404,
+        body: html`<p>This page belongs to the browser in which Zoom was approved.</p>`,
+      });
+    }
+    const { title, text, missing, waits } = explainVerdict(candidate);
+    return sendPage(reply, {
+      title,
+      ...(waits ? { refreshSeconds: verdictRefreshSeconds } : {}),
+      body: html`<p>${text}</p>${missing.length > 0 && html`<ul>${missing.map((item) => html`<li>${item}</li>`)}</ul>`}`,
+    });
+  });
+}
+
+/** The candidate, for the browser that brought it and nobody else. */
+async function findCandidate(deps: ConnectionDeps, candidateId: string, browser: Secret) {
+  return deps.db
+    .selectFrom('steward.candidates as c')
+    .innerJoin('steward.connect_attempts as a', 'a.id', 'c.attempt_id')
+    .select(['c.state', 'c.verdict'])
+    .where('c.id', '=', candidateId)
+    .where('a.browser_hash', '=', hashSecret(browser))
+    .executeTakeFirst();
+}

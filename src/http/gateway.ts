@@ -1,0 +1,94 @@
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { StewardError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { ApiError } from './api-error.ts';
+import { type ApiOptions, apiRoutes } from './api-routes.ts';
+import { connectPages } from './connect-pages.ts';
+import { html } from './html.ts';
+import { sendPage } from './page.ts';
+
+const bodyLimitBytes = 64 * 1024;
+
+export type GatewayOptions = ApiOptions & { readonly log: Logger };
+
+/** StewardError codes that are the caller's to mend, with their HTTP status; every other one is a 500. */
+const statusOf: Readonly<Record<string, number>> = {
+  forbidden: 403,
+  reason_missing: 400,
+  organization_not_found: 404,
+  plan_without_zoom: 409,
+  link_not_found: 404,
+  link_not_open: 409,
+  candidate_not_waiting: 409,
+  candidate_expired: 410,
+  candidate_lost: 409,
+  nothing_to_disconnect: 409,
+  name_mismatch: 409,
+  stale_preview: 409,
+};
+
+function toApiError(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (error instanceof z.ZodError) {
+    return new ApiError(
+      400,
+      'invalid_request',
+      `The request is not as documented: ${error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`).join('; ')}`,
+    );
+  }
+  if (error instanceof StewardError && statusOf[error.code] !== undefined) {
+    return new ApiError(statusOf[error.code] as number, error.code, error.message, { details: { ...error.context } });
+  }
+  const { statusCode, code } = error as FastifyError;
+  if (statusCode !== undefined && statusCode < 500)
+    return new ApiError(statusCode, code ?? 'invalid_request', (error as Error).message);
+  return undefined;
+}
+
+/** The HTTP side of the worker, as an app that does not listen: tests call `inject`, the server process `listen`. */
+export function createGateway(options: GatewayOptions): FastifyInstance {
+  const app = fastify({ logger: false, bodyLimit: bodyLimitBytes, trustProxy: false });
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, _body, done) =>
+    done(null, {}),
+  );
+
+  app.setErrorHandler((error, request, reply) => {
+    const known = toApiError(error);
+    // The path may hold the token of a link: only the route's pattern is logged.
+    if (!known)
+      options.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+    const answer =
+      known ?? new ApiError(500, 'internal', 'Something went wrong on our side; it was recorded', { retryable: true });
+    if (!request.url.startsWith('/v1/')) {
+      return sendPage(reply, {
+        title: 'That did not work',
+        status: answer.status,
+        body: html`<p>${answer.message}</p>`,
+      });
+    }
+    const { code, message, retryable, details } = answer;
+    return reply.code(answer.status).send({ error: { ...details, code, message, retryable } });
+  });
+  app.setNotFoundHandler((request, reply) => {
+    if (request.url.startsWith('/v1/')) {
+      return reply.code(404).send({
+        error: {
+          code: 'unknown_route',
+          message: 'There is no such call; see docs/contracts/api.md',
+          retryable: false,
+        },
+      });
+    }
+    return sendPage(reply, {
+      title: 'There is nothing here',
+      status: 404,
+      body: html`<p>Please open the link that you were sent.</p>`,
+    });
+  });
+
+  app.get('/healthz', async () => ({ ok: true }));
+  connectPages(app, options);
+  apiRoutes(app, options);
+  return app;
+}

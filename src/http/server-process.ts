@@ -1,0 +1,40 @@
+import type { AddressInfo } from 'node:net';
+import type { Services } from '../compose.ts';
+import { createGateway } from './gateway.ts';
+import { pruneUsedClaims } from './service-keys.ts';
+
+const claimPruneIntervalMs = 10 * 60_000;
+
+export type ServerProcess = {
+  /** address it listens on */
+  readonly url: string;
+  /** Lets requests under way end, then stops listening. Services stay open: whoever made them closes them. */
+  stop(): Promise<void>;
+};
+
+/** Listens for the main app, for people who connect, and for Zoom's redirect. Needs no worker to be running. */
+export async function startServer(services: Services): Promise<ServerProcess> {
+  const { config } = services;
+  const app = createGateway({
+    deps: services.connections,
+    publicUrl: config.publicUrl,
+    claimSecret: config.claimSecret,
+    locationAdapter: config.locationAdapter,
+    log: services.log,
+  });
+  await app.listen({ host: config.http.host, port: config.http.port });
+  const { address, port, family } = app.server.address() as AddressInfo;
+  const prune = setInterval(() => {
+    pruneUsedClaims(services.db).catch((error: unknown) =>
+      services.log.warn({ err: error }, 'used claims were not pruned'),
+    );
+  }, claimPruneIntervalMs);
+  prune.unref();
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    async stop() {
+      clearInterval(prune);
+      await app.close();
+    },
+  };
+}

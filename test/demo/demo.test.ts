@@ -1,0 +1,87 @@
+import { Writable } from 'node:stream';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { askChecks } from '../../src/demo/ask-checks.ts';
+import { checks, moments } from '../../src/demo/checks.ts';
+import { checkNames, type DemoReport, runDemo } from '../../src/demo/main.ts';
+import { findRedisServer } from '../../src/embedded/redis.ts';
+
+const silent = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
+const play = { seed: 3, out: silent(), color: false, breakCheck: null } as const;
+
+describe('the story', () => {
+  /** what failed when each check's damage was done, by the name of the damaged check */
+  const damaged = new Map<string, string[]>();
+  let report: DemoReport;
+
+  beforeAll(async () => {
+    report = await runDemo({
+      ...play,
+      members: 220,
+      queue: 'postgres',
+      async afterMoment(db, moment) {
+        for (const check of checks.filter(({ at }) => at === moment)) {
+          const results = await askChecks(db, moment, check.name);
+          damaged.set(
+            check.name,
+            results.filter(({ ok }) => !ok).map(({ name }) => name),
+          );
+        }
+      },
+    });
+  }, 150_000);
+
+  test('holds every check', () => {
+    expect(report.checks.filter((check) => !check.ok)).toEqual([]);
+    expect(report.checks.map((check) => check.name)).toEqual(checkNames);
+    expect(report.ok).toBe(true);
+  });
+
+  test.each(checkNames)('with its damage exactly this check fails: %s', (name) => {
+    expect(damaged.get(name)).toEqual([name]);
+  });
+
+  test('every moment has a check, and every name is its own', () => {
+    expect(new Set(checks.map(({ at }) => at))).toEqual(new Set(moments));
+    expect(new Set(checkNames).size).toBe(checkNames.length);
+  });
+
+  test('goes through the queue, and says through which server', () => {
+    const { jobs, runId } = report.queueServer;
+    expect(runId).not.toBe('');
+    for (const job of [
+      'verify-admin-role',
+      'sync-zoom-directory',
+      'reconcile-organization',
+      'reconcile-member',
+      'disconnect-organization',
+      'reconcile-due',
+    ]) {
+      expect(jobs[job], job).toBeGreaterThan(0);
+    }
+  });
+});
+
+test('--break fails the whole demo', async () => {
+  const report = await runDemo({ ...play, members: 60, queue: 'postgres', breakCheck: 'everyone is served' });
+  expect(report.ok).toBe(false);
+  expect(report.checks.filter((check) => !check.ok).map((check) => check.name)).toEqual(['everyone is served']);
+}, 150_000);
+
+test('a check that does not exist is refused before anything starts', async () => {
+  await expect(runDemo({ ...play, members: 60, queue: 'postgres', breakCheck: 'nothing' })).rejects.toThrow(
+    /got "nothing"; the checks are/,
+  );
+});
+
+const redis = findRedisServer();
+if (!redis && process.env['CI'] !== 'true')
+  process.stderr.write('SKIPPED: the demo on Redis, because neither redis-server nor valkey-server is on PATH\n');
+test.skipIf(!redis && process.env['CI'] !== 'true')(
+  'plays on Redis too',
+  async () => {
+    const report = await runDemo({ ...play, members: 60, queue: 'redis' });
+    expect(report.checks.filter((check) => !check.ok)).toEqual([]);
+    expect(report.queueServer.runId).toMatch(/^[0-9a-f]{40}$/);
+  },
+  150_000,
+);
