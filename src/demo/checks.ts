@@ -165,7 +165,7 @@ export const checks: readonly Check[] = [
             full join (select id from steward_app.locations where kind = 'zoom_conference') l on l.id = b.id
            where b.id is null or l.id is null`,
     damage: `insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
-             select b.id, b.event_type_id, o.id, 1, 'zoom_conference', '{}' from story.locations_before b, steward_app.organizations o
+             select gen_random_uuid(), b.event_type_id, o.id, 1, 'zoom_conference', '{}' from story.locations_before b, steward_app.organizations o
               where b.kind = 'zoom_conference' and b.event_type_id not in (${servedPersonally}) order by b.id limit 1`,
   },
   {

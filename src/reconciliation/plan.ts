@@ -190,7 +190,7 @@ function summarize(all: readonly Group[]): MemberPlanSummary {
   };
 }
 
-/** The changes, the most frequent first. */
+/** The changes, the most frequent first; the order says nothing about how the members were paged. */
 function changesOf(all: readonly Group[]): MemberPlanChange[] {
   const merged = new Map<string, MemberPlanChange>();
   for (const { before, after, changed, n, examples } of all) {
@@ -204,5 +204,7 @@ function changesOf(all: readonly Group[]): MemberPlanChange[] {
       examples: [...(known?.examples ?? []), ...examples].slice(0, examplesKept),
     });
   }
-  return [...merged.values()].sort((a, b) => b.count - a.count);
+  return [...merged]
+    .sort(([a, one], [b, other]) => other.count - one.count || (a < b ? -1 : 1))
+    .map(([, change]) => change);
 }

@@ -133,6 +133,17 @@ describe('the tick', () => {
     expect(await tick(database.db, 60_000)).toBe(true);
   });
 
+  test('is not said again by a process that read the clock first and came second', async () => {
+    await tick(database.db, 60_000);
+    await sql`truncate steward.outbox`.execute(database.db);
+    try {
+      await sql`update steward.clock set offset_by = '-3 seconds'`.execute(database.db);
+      expect(await tick(database.db, 60_000)).toBe(false);
+    } finally {
+      await sql`update steward.clock set offset_by = '0'`.execute(database.db);
+    }
+  });
+
   test('is due at once when the clock is moved on, and when it is moved back', async () => {
     await tick(database.db, 60_000);
     await sql`truncate steward.outbox`.execute(database.db);
