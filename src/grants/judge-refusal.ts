@@ -10,7 +10,7 @@ export type Judged =
   /** a newer pair is there, or the grant has ended otherwise: nothing to say */
   | { readonly kind: 'moved' }
   | { readonly kind: 'suspect'; readonly reason: DeadReason }
-  /** suspect already, and it is too early for the second look */
+  /** suspect already, and this attempt began too early to be the second look */
   | { readonly kind: 'still_suspect' }
   | { readonly kind: 'dead'; readonly reason: DeadReason };
 
@@ -59,7 +59,7 @@ async function factsOf(trx: Transaction<DB>, attempt: Attempt, code: string): Pr
 
 /**
  * Records that Zoom refused the refresh token itself (`invalid_grant` and relatives): the first look makes the
- * grant suspect, the second, at least ten minutes later and after every open attempt's end, declares it dead.
+ * grant suspect, the second, begun at least ten minutes later and after every open attempt's end, declares it dead.
  * A retiring grant keeps its state; `release` concludes from the second refusal.
  */
 export async function judgeRefusal(
@@ -71,7 +71,8 @@ export async function judgeRefusal(
   return await db.transaction().execute(async (trx): Promise<Judged> => {
     await sql`set local synchronous_commit = on`.execute(trx);
     const { rows } = await sql<{ version: number; state: string; suspect: boolean; lookDue: boolean }>`
-      select version, state, suspect_since is not null as suspect, coalesce(second_look_at <= steward.now(), false) as "lookDue"
+      select version, state, suspect_since is not null as suspect,
+             coalesce(second_look_at <= (select started_at from steward.refresh_attempts where id = ${attempt.id}), false) as "lookDue"
         from steward.grants where id = ${attempt.grantId} for update`.execute(trx);
     const grant = rows[0];
     await endAttempt(trx, attempt, { outcome: 'refused', detail: `grant: ${code}`, nextInMs: 0 });
@@ -96,6 +97,7 @@ export async function judgeRefusal(
       await tellConnections(trx, attempt.grantId);
       return { kind: 'suspect', reason };
     }
+    // A refusal that was asked for before the look was due is old news, however late this process brings it.
     if (!grant.lookDue) return { kind: 'still_suspect' };
     if (grant.state === 'retiring') return { kind: 'dead', reason };
     await sql`

@@ -3,9 +3,10 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { ZoomOauth } from '../zoom/oauth.ts';
 import type { AccessTokenOptions, AccessTokenResult } from './access-token.ts';
-import type { ClientSecrets } from './client-secrets.ts';
+import { type ClientSecrets, stopsTheClient } from './client-secrets.ts';
 import { openBreaker } from './client-state-repository.ts';
 import type { OnCrashPoint } from './crash-points.ts';
+import { startElapsed } from './elapsed.ts';
 import type { OnGrantEvent } from './grant-events.ts';
 import { findGrantView } from './grant-view.ts';
 import type { RefreshTimes } from './refresh-times.ts';
@@ -67,18 +68,22 @@ export function createRetire(deps: RetireDeps) {
   async function revoke(grantId: string, auth: Extract<AccessTokenResult, { kind: 'token' }>, clientId: string) {
     const client = clients.find(clientId);
     if (!client) return { kind: 'later', why: 'client_not_configured' } as const;
+    const sinceLeased = startElapsed();
     const lease = await takeLease(grantId, auth.version);
     if (!lease) return { kind: 'later', why: 'busy' } as const;
     await onCrashPoint('revoke_leased');
     try {
       let code = '';
       for (const secret of clients.inOrder(client)) {
+        // Paused meanwhile: a consent may have come, which a revocation sent now would end as well.
+        if (sinceLeased() > times.leaseMs - times.httpMs) return { kind: 'later', why: 'paused' } as const;
         const answer = await oauth.revoke(client, secret, auth.token);
         await onCrashPoint('revoke_answered');
         if (answer.kind !== 'application') return answer;
         code = answer.code;
       }
-      await openBreaker(db, clientId, code);
+      // A revocation that Zoom cannot read must not stop the refreshes of every other grant.
+      if (stopsTheClient(code)) await openBreaker(db, clientId, code);
       return { kind: 'later', why: 'application' } as const;
     } finally {
       await sql`update steward.grants set lease_token = null, lease_until = null
@@ -98,6 +103,8 @@ export function createRetire(deps: RetireDeps) {
       if (reviewed.kind === 'later') return { kind: 'later', why: 'unidentified candidate' };
       const view = await findGrantView(db, grantId);
       if (!view) return { kind: 'done', outcome: null };
+      // Zoom refuses our application: asking again for each grant would only keep the breaker open.
+      if (view.broken) return { kind: 'later', why: 'application' };
       const auth = await accessToken(grantId, {
         release: true,
         minLeftMs,

@@ -546,7 +546,10 @@ describe('about the grant', () => {
     ]);
   });
 
-  test('a refusal that a paused process held back is no second look', async () => {
+  test.each([
+    ['a minute', 0],
+    ['longer than the second look waits', 15 * minute],
+  ])('a refusal that a process paused for %s held back is no second look', async (_name, laterMs) => {
     const { grantId } = await fileOne(database.db);
     const paused = playGrants(database.db, { holder: 'paused' });
     const other = playGrants(database.db, { holder: 'other' }, paused.zoom).grants;
@@ -558,14 +561,17 @@ describe('about the grant', () => {
       },
       () => refused,
     );
-    const refreshing = paused.grants.accessToken(grantId);
+    const patience = new AbortController();
+    const refreshing = paused.grants.accessToken(grantId, { signal: patience.signal });
     await soon(() => paused.zoom.sent.length).toBe(1);
+    patience.abort();
+    expect(await refreshing).toMatchObject({ kind: 'temporarily_unavailable' });
     await advanceClock(database.db, 61_000);
     expect(await other.secondLook(grantId)).toEqual({ kind: 'looked', state: 'suspect' });
+    await advanceClock(database.db, laterMs);
     wakes.open();
     await paused.grants.settle();
     expect(await grantRow(database.db, grantId)).toMatchObject({ state: 'suspect', dead_reason: null });
-    expect(await refreshing).toMatchObject({ kind: 'temporarily_unavailable' });
     expect(await outcomes(database.db, grantId)).toEqual(['refused', 'refused']);
   });
 

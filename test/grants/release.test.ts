@@ -266,6 +266,47 @@ describe('releasing a grant', () => {
     },
   );
 
+  test('a revocation that Zoom cannot read is tried again, and stops nobody else', async () => {
+    const { grantId } = await fileOne(database.db, { fresh: true });
+    const other = await fileOne(database.db);
+    const { grants, zoom } = playGrants(database.db);
+    zoom.revocations.push(() => ({ kind: 'application', code: 'invalid_request', detail: '' }));
+    await release(grantId);
+    expect(await grants.retire(grantId)).toEqual({ kind: 'later', why: 'application' });
+    expect((await grants.accessToken(other.grantId)).kind).toBe('token');
+    expect(await grants.retire(grantId)).toEqual({ kind: 'done', outcome: 'revoked' });
+  });
+
+  test('while Zoom refuses our application nothing is revoked, and the breaker is not kept open', async () => {
+    const [one, two] = [await fileOne(database.db, { fresh: true }), await fileOne(database.db, { fresh: true })];
+    const { grants, zoom } = playGrants(database.db);
+    zoom.revocations.push(() => ({ kind: 'application', code: 'invalid_client', detail: '' }));
+    await release(one.grantId);
+    await release(two.grantId);
+    for (const { grantId } of [one, two, one, two])
+      expect(await grants.retire(grantId)).toEqual({ kind: 'later', why: 'application' });
+    expect(zoom.revoked).toHaveLength(1);
+    await advanceClock(database.db, 31_000);
+    expect(await grants.retire(two.grantId)).toEqual({ kind: 'done', outcome: 'revoked' });
+  });
+
+  test('a process that is paused between the lease and the revocation sends nothing', async () => {
+    const { grantId } = await fileOne(database.db, { fresh: true });
+    let paused = false;
+    const { grants, zoom } = playGrants(database.db, {
+      times: { leaseMs: 600, httpMs: 400 },
+      onCrashPoint: (point) => {
+        if (point !== 'revoke_leased' || paused) return;
+        paused = true;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250);
+      },
+    });
+    await release(grantId);
+    expect(await grants.retire(grantId)).toEqual({ kind: 'later', why: 'paused' });
+    expect(zoom.revoked).toEqual([]);
+    expect(await grants.retire(grantId)).toEqual({ kind: 'done', outcome: 'revoked' });
+  });
+
   test('a refused access token says nothing about the refresh token: refreshed, then revoked', async () => {
     const { grantId, family } = await fileOne(database.db, { fresh: true });
     const { grants, zoom } = playGrants(database.db);
