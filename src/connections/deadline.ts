@@ -18,17 +18,33 @@ const downAfterMinutes = 15;
 const watchedKey = 'deadlines.watched_at';
 
 /** Working hours of the organization's time zone; UTC where the organization is gone. */
-const inWorkingHours = (at: ReturnType<typeof sql>) => sql<Date>`steward.working_time_from(${at}, coalesce(
-  (select o.time_zone from steward_app.organizations o where o.id = c.organization_id), 'UTC'))`;
+const inWorkingHours = (
+  at: ReturnType<typeof sql>,
+  connection = 'c',
+) => sql<Date>`steward.working_time_from(${at}, coalesce(
+  (select o.time_zone from steward_app.organizations o where o.id = ${sql.ref(`${connection}.organization_id`)}), 'UTC'))`;
+
+const isWorkingHour = sql<boolean>`${inWorkingHours(sql`steward.now()`)} = steward.now()`;
+
+/**
+ * What must hold of `c` for its deadline to end now: it is over, somebody is there to see it, no switch holds the clocks,
+ * and the clock was watched – after an outage of ours, a job that waited for us must not come before the watch.
+ */
+const hasEnded = sql<boolean>`(
+  c.state = 'interrupted' and c.deadline_at <= steward.now() and ${isWorkingHour}
+  and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
+  and exists (select from steward.installation where key = ${watchedKey}
+               and clock_timestamp() - (value #>> '{}')::timestamptz <= ${downAfterMinutes} * interval '1 minute'))`;
 
 /** reconnect_days of the organization: 14 without a row; null means never. */
 const reconnectDays = sql`(select case when s.organization_id is null then 14 else s.reconnect_days end
   from (select c.organization_id as id) o left join steward.organization_settings s on s.organization_id = o.id)`;
 
 /**
- * Starts the deadlines of interruptions whose notice has been delivered, and moves all of them by the time in which
- * nobody watched: while our workers were down, or the switch observe_only held every clock. That time is measured by
- * the database's own clock, not by steward.now(): jumping in time is no outage.
+ * Starts the deadlines of interruptions whose notice has been delivered, and moves all of them – those of plans that
+ * ended too – by the time in which nobody watched: while our workers were down, or a switch held every clock. That time
+ * is measured by the database's own clock, not by steward.now(): jumping in time is no outage. Where reconnect_days says
+ * never meanwhile, a running deadline is no more.
  * @returns how many deadlines were started
  */
 export async function watchDeadlines(db: Database): Promise<number> {
@@ -42,10 +58,13 @@ export async function watchDeadlines(db: Database): Promise<number> {
     await sql`
       with gap as (
         select clock_timestamp() - (value #>> '{}')::timestamptz as missed from steward.installation where key = ${watchedKey})
-      update steward.org_connections c set deadline_at = ${inWorkingHours(sql`c.deadline_at + gap.missed`)}
-        from gap where gap.missed > ${downAfterMinutes} * interval '1 minute' and c.state = 'interrupted' and c.deadline_at is not null`.execute(
-      trx,
-    );
+      update steward.org_connections c
+         set deadline_at = ${inWorkingHours(sql`c.deadline_at + gap.missed`)}, plan_ended_at = c.plan_ended_at + gap.missed
+        from gap where gap.missed > ${downAfterMinutes} * interval '1 minute'
+         and (c.state = 'interrupted' and c.deadline_at is not null or c.plan_ended_at is not null)`.execute(trx);
+    await sql`
+      update steward.org_connections c set deadline_at = null
+       where c.state = 'interrupted' and c.deadline_at is not null and ${reconnectDays} is null`.execute(trx);
     await sql`
       insert into steward.installation (key, value) values (${watchedKey}, to_jsonb(clock_timestamp()))
       on conflict (key) do update set value = excluded.value, updated_at = now()`.execute(trx);
@@ -92,16 +111,19 @@ export async function extendDeadline(
 /** Interrupted connections whose deadline is over and may run out now, oldest first. */
 export async function listEndedDeadlines(db: Database, limit = 100): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    select id from steward.org_connections
-     where state = 'interrupted' and deadline_at <= steward.now()
-       and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
-     order by deadline_at limit ${limit}`.execute(db);
+    select c.id from steward.org_connections c where ${hasEnded} order by c.deadline_at limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }
 
+/** What waits at its end looks again after this long, or when the working day begins. */
+const waitMinutes = 10;
+const waitsOn = {
+  deadline_at: inWorkingHours(sql`steward.now() + ${waitMinutes} * interval '1 minute'`, 'org_connections'),
+};
+
 /**
  * The last look when a deadline has ended (behaviour §7): passed resumes, inconclusive waits – as do calls that work
- * while something expected is missing –, only failed starts the cascade.
+ * while something expected is missing, and whom the fleet guard holds –, only failed starts the cascade.
  */
 export async function lookAtDeadline(
   deps: ConnectionDeps,
@@ -112,12 +134,13 @@ export async function lookAtDeadline(
   if (watched?.state !== 'interrupted') return { outcome: 'not_applicable' };
   const { verdict } = await lookAtConnection(deps, watched, options);
   return deps.db.transaction().execute(async (trx) => {
-    const guard = await passFleetGuard(trx, connectionId);
+    // Asked by those who would be lost only: the guard counts whoever asks as failing.
+    const lost = verdict.result === 'failed' && verdict.evidence !== 'lists';
+    const guard = lost ? await passFleetGuard(trx, connectionId) : null;
     const row = await lockConnection(trx, connectionId);
-    const due =
-      await sql`select from steward.org_connections where id = ${connectionId} and state = 'interrupted' and deadline_at <= steward.now()`.execute(
-        trx,
-      );
+    const due = await sql`select from steward.org_connections c where c.id = ${connectionId} and ${hasEnded}`.execute(
+      trx,
+    );
     const moved = row.generation !== watched.generation || row.grant_id !== watched.grantId;
     if (moved || due.rows.length === 0) return { outcome: 'not_applicable' };
     const common = { connectionId, actor: 'schedule', seen: { generation: watched.generation } } as const;
@@ -127,10 +150,13 @@ export async function lookAtDeadline(
     }
     if (verdict.result === 'inconclusive' || verdict.evidence === 'lists') {
       const reason = verdict.result === 'inconclusive' ? verdict.reason : verdict.missing.join('; ');
-      await applyTransition(trx, { ...common, event: 'deadline_inconclusive', reason });
+      await applyTransition(trx, { ...common, event: 'deadline_inconclusive', reason, set: waitsOn });
       return { outcome: 'inconclusive', reason };
     }
-    if (!guard.open) return { outcome: 'held', why: guard.why };
+    if (guard && !guard.open) {
+      await applyTransition(trx, { ...common, event: 'guard_closed', reason: guard.why, set: waitsOn });
+      return { outcome: 'held', why: guard.why };
+    }
     const ended = await endAtDeadline(trx, {
       connectionId,
       generation: watched.generation,
@@ -149,10 +175,7 @@ export async function lookAtDue(
   connectionId: string,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Awaited<ReturnType<typeof lookAtDeadline>>> {
-  const ended = await sql`
-    select from steward.org_connections
-     where id = ${connectionId} and state = 'interrupted' and deadline_at <= steward.now()
-       and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))`.execute(
+  const ended = await sql`select from steward.org_connections c where c.id = ${connectionId} and ${hasEnded}`.execute(
     deps.db,
   );
   return ended.rows.length > 0

@@ -51,9 +51,13 @@ export async function expireLinks(
   return { links: rows.length, attempts: await db.transaction().execute(expireAttempts) };
 }
 
+/** A walk that was refused for what it lost is made again after this long, not with every tick. */
+const refusedAgainMinutes = 30;
+
 /**
  * Zoom accounts whose copy of the users is older than `hours`, used by a connection or an open candidate; those whose
- * call is blocked or that are walked right now come later.
+ * call is blocked or that are walked right now come later. Connections whose calls fail are left out: their walk would
+ * fail with every tick. They are walked as soon as they pass again.
  */
 export async function listStaleDirectories(
   db: Database,
@@ -61,12 +65,13 @@ export async function listStaleDirectories(
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     with used as (
-      select zoom_account_id from steward.org_connections where state in ('active', 'interrupted') and zoom_account_id is not null
+      select zoom_account_id from steward.org_connections where state = 'active' and first_failed_at is null and zoom_account_id is not null
       union
       select g.zoom_account_id from steward.candidates k join steward.grants g on g.id = k.grant_id where k.state in ('verifying', 'waiting'))
     select u.zoom_account_id as id from used u left join steward.directories d using (zoom_account_id)
      where coalesce(d.synced_at <= steward.now() - ${hours} * interval '1 hour', true)
        and coalesce(d.blocked_until <= steward.now(), true) and coalesce(d.walk_lease_until <= steward.now(), true)
+       and coalesce((d.refused ->> 'at')::timestamptz <= steward.now() - ${refusedAgainMinutes} * interval '1 minute', true)
      order by d.synced_at nulls first limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }

@@ -14,14 +14,17 @@ const shareVanished = 0.02;
  * @returns how many connections were ended
  */
 export async function endGoneOrganizations(db: Database, limit = 100): Promise<number> {
-  const { rows } = await sql<{ organizationId: string; missing: boolean; total: number }>`
-    select c.organization_id as "organizationId", o.id is null as missing,
-           (select count(*) from steward.org_connections where state in ('pending', 'active', 'interrupted')) as total
-      from steward.org_connections c left join steward_app.organizations o on o.id = c.organization_id
-     where c.state in ('pending', 'active', 'interrupted') and (o.id is null or o.deleted_at is not null)
-     order by (o.id is null), c.organization_id limit ${limit}`.execute(db);
-  const missing = rows.filter((row) => row.missing).length;
-  const tooMany = missing > Math.max(fewestVanished, Math.floor((rows[0]?.total ?? 0) * shareVanished));
+  // Counted over all of them, not over the page: of a view that lost everybody a page is always few.
+  const { rows } = await sql<{ organizationId: string; missing: boolean; vanished: number; total: number }>`
+    with live as (
+      select c.organization_id, o.id is null as missing, o.deleted_at is not null as deleted
+        from steward.org_connections c left join steward_app.organizations o on o.id = c.organization_id
+       where c.state in ('pending', 'active', 'interrupted'))
+    select organization_id as "organizationId", missing, (select count(*) from live where missing) as vanished,
+           (select count(*) from live) as total
+      from live where missing or deleted order by missing, organization_id limit ${limit}`.execute(db);
+  const { vanished: missing, total } = rows[0] ?? { vanished: 0, total: 0 };
+  const tooMany = missing > Math.max(fewestVanished, Math.floor(total * shareVanished));
   const gone = rows.filter((row) => !(row.missing && tooMany));
   for (const { organizationId } of gone) {
     await db.transaction().execute((trx) => endConnection(trx, { organizationId, cause: 'organization_deleted' }));
@@ -75,6 +78,7 @@ export async function watchPlans(db: Database, limit = 100): Promise<number> {
      where c.state in ('active', 'interrupted') and c.plan_ended_at is not null and not o.plan_includes_zoom
        and steward.working_time_from(
              c.plan_ended_at + case when s.organization_id is null then 14 else s.reconnect_days end * interval '1 day', o.time_zone) <= steward.now()
+       and steward.working_time_from(steward.now(), o.time_zone) = steward.now()
        and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
      order by c.plan_ended_at limit ${limit}`.execute(db);
   for (const { organizationId } of rows) {

@@ -24,10 +24,12 @@ export async function recordFailedLook(
   const reason = missing.join('; ');
   const seen = seenBy(watched);
   // A dead grant was looked at twice at the token endpoint already (lifecycle §3.6).
-  const again = verdict.evidence === 'grant' ? 0 : await secondLookInMs(trx, watched);
+  const waitMs = async () => (verdict.evidence === 'grant' ? 0 : await secondLookInMs(trx, watched));
   // Only a declaration asks the guard, and takes its lock before the connection's: declarations are counted one by one.
-  const guard = again > 0 || watched.state === 'interrupted' ? null : await passFleetGuard(trx, watched.id);
+  const guard = watched.state === 'interrupted' || (await waitMs()) > 0 ? null : await passFleetGuard(trx, watched.id);
   const row = await lockConnection(trx, watched.id);
+  // Once more under the lock: a look that passed meanwhile has ended the suspicion, and this one is a first look again.
+  const again = guard === null ? Math.max(1_000, await waitMs()) : await waitMs();
   if (row.state === 'interrupted') {
     const set = { interrupted_reason: reason, verified_at: sql<Date>`steward.now()`, verify_due_at: nextVerification };
     const result = await applyTransition(trx, {
@@ -102,13 +104,19 @@ export async function recordFailedLook(
   return { outcome: 'interrupted', missing };
 }
 
-/** Milliseconds until a failing look may count as the second: ten minutes, and no refresh attempt still open. */
+/**
+ * Milliseconds until a look may begin that counts as the second, 0 if this one does: it began ten minutes after the
+ * first was written, and no refresh attempt was still open.
+ */
 async function secondLookInMs(trx: Transaction<DB>, watched: Watched): Promise<number> {
   const { rows } = await sql<{ ms: number }>`
-    select ceil(greatest(0, extract(epoch from greatest(
+    select case when due.at <= ${watched.lookedAt}::timestamptz then 0
+                else ceil(greatest(1, extract(epoch from due.at - steward.now())) * 1000) end::float8 as ms
+      from steward.org_connections c,
+           lateral (select greatest(
              coalesce(c.first_failed_at, steward.now()) + ${secondLookMinutes} * interval '1 minute',
              (select max(a.deadline_at) from steward.refresh_attempts a where a.grant_id = c.grant_id and a.outcome is null)
-           ) - steward.now()) * 1000))::float8 as ms
-      from steward.org_connections c where c.id = ${watched.id}`.execute(trx);
+           ) as at) due
+     where c.id = ${watched.id}`.execute(trx);
   return rows[0]?.ms ?? 0;
 }

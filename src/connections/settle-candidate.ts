@@ -5,7 +5,7 @@ import { activateCandidate } from './activate.ts';
 import type { Advanced } from './advanced.ts';
 import { applyTransition } from './apply-transition.ts';
 import { issuerStillMay } from './attempts.ts';
-import { lockCandidate } from './candidate-repository.ts';
+import { getCandidate, lockCandidate } from './candidate-repository.ts';
 import { type ConfirmReason, whyConfirm } from './confirmation-rule.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
 import { countFound, type Found } from './count-found.ts';
@@ -17,15 +17,19 @@ const confirmationLifetimeHours = 72;
 
 type Locked = Awaited<ReturnType<typeof lockCandidate>>;
 
-/** Why a person must confirm, from facts read under the locks; null: the rule confirms. */
+/**
+ * Why a person must confirm, from facts read under the locks; null: the rule confirms. `cancelled`: nobody is left to
+ * whom the link could pass, and the candidate ended with it.
+ */
 async function decideConfirmation(
   trx: Transaction<DB>,
   { connection, candidate }: Locked,
   found: Found,
-): Promise<ConfirmReason | null> {
+): Promise<ConfirmReason | 'cancelled' | null> {
   const { rows } = await sql<{ domains: string[]; approver: string | null }>`
     select verified_domains as domains, steward.address_key(${candidate.approver_email}) as approver
-      from steward_app.organizations where id = ${connection.organization_id}`.execute(trx);
+      from steward_app.organizations
+     where id = ${connection.organization_id} and deleted_at is null and plan_includes_zoom`.execute(trx);
   const link =
     candidate.link_id === null
       ? undefined
@@ -35,13 +39,18 @@ async function decideConfirmation(
           .where('id', '=', candidate.link_id)
           .executeTakeFirst();
   // Whoever issued the link must still be allowed to, now that it would take effect; else people decide.
-  if (!link || !(await issuerStillMay(trx, link))) return 'approver_not_recognised';
+  if (!link) return 'approver_not_recognised';
+  if (!(await issuerStillMay(trx, link))) {
+    return (await getCandidate(trx, candidate.id)).open ? 'approver_not_recognised' : 'cancelled';
+  }
+  // Gone, or its plan without Zoom: nothing becomes active by itself, and a person is refused with the reason.
+  if (rows[0] === undefined) return 'approver_not_recognised';
   return whyConfirm({
     previousZoomAccountId: connection.zoom_account_id,
     zoomAccountId: candidate.zoom_account_id as string,
     approverIsIssuer: candidate.approver_is_issuer,
-    approverEmail: rows[0]?.approver ?? null,
-    verifiedDomains: rows[0]?.domains ?? [],
+    approverEmail: rows[0].approver,
+    verifiedDomains: rows[0].domains,
     members: found.members,
     matched: found.matched,
   });
@@ -68,6 +77,7 @@ export async function settleCandidate(
     }
     const found = await countFound(trx, { organizationId: connection.organization_id, zoomAccountId });
     const reason = await decideConfirmation(trx, locked, found);
+    if (reason === 'cancelled') return { state: 'ended' };
     await trx
       .updateTable('steward.candidates')
       .set({ verdict: JSON.stringify(verdict), found: JSON.stringify(found), confirm_reason: reason })

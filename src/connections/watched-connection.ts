@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Actor } from '../db/audit-repository.ts';
 import { StewardError } from '../errors.ts';
 import type { ZoomFailure } from '../zoom/api.ts';
@@ -18,13 +19,15 @@ export type Watched = {
   readonly state: 'active' | 'interrupted';
   readonly generation: number;
   readonly grantId: string;
+  /** when the look began, by the database's clock */
+  readonly lookedAt: string;
 };
 
 /** The connection, if it is one that can be verified. Throws connection_not_found. */
 export async function findWatched(deps: Pick<ConnectionDeps, 'db'>, connectionId: string): Promise<Watched | null> {
   const row = await deps.db
     .selectFrom('steward.org_connections')
-    .select(['id', 'state', 'generation', 'grant_id'])
+    .select(['id', 'state', 'generation', 'grant_id', sql<string>`steward.now()::text`.as('looked_at')])
     .where('id', '=', connectionId)
     .executeTakeFirst();
   if (!row)
@@ -32,7 +35,8 @@ export async function findWatched(deps: Pick<ConnectionDeps, 'db'>, connectionId
       context: { connectionId },
     });
   if ((row.state !== 'active' && row.state !== 'interrupted') || row.grant_id === null) return null;
-  return { id: row.id, state: row.state, generation: row.generation, grantId: row.grant_id };
+  const { id, state, generation, grant_id: grantId, looked_at: lookedAt } = row;
+  return { id, state, generation, grantId, lookedAt };
 }
 
 /** Looks at the connection's grant, with the second look of a suspect grant first if its time has come. */

@@ -127,6 +127,30 @@ describe('a candidate', () => {
     });
   });
 
+  it('ends with its link when the issuer lost the right and nobody is left to take it over', async () => {
+    const { db, play, organization, deps, admin, candidate } = await setting();
+    const { candidateId, link } = await consent(play, organization, admin);
+    await sql`update steward_app.members set role = 'user' where organization_id = ${organization.id}`.execute(db);
+    expect(await advance(deps, candidateId)).toEqual({ state: 'ended' });
+    expect((await candidate(candidateId)).state).toBe('cancelled');
+    expect((await connectionRow(db, link.connectionId)).state).toBe('none');
+    expect(await toldTypes(db, organization.id)).not.toContain('connection.confirmation_wanted');
+  });
+
+  it.each([
+    ['whose plan does not include Zoom', { plan_includes_zoom: false }],
+    ['that was deleted', { deleted_at: new Date() }],
+  ])('never becomes active by itself for an organization %s meanwhile', async (_what, change) => {
+    const { db, play, organization, deps, admin, confirm } = await setting();
+    const { candidateId, link } = await consent(play, organization, admin, { sessionMemberId: organization.owner.id });
+    await db.updateTable('steward_app.organizations').set(change).where('id', '=', organization.id).execute();
+    expect(await advance(deps, candidateId)).toMatchObject({ state: 'awaiting_confirmation' });
+    await expect(confirm(candidateId)).rejects.toMatchObject({
+      code: expect.stringMatching(/plan_without_zoom|not_found/),
+    });
+    expect((await connectionRow(db, link.connectionId)).state).toBe('pending');
+  });
+
   it('without a required permission fails, names what is missing, releases the grant and leaves the link open', async () => {
     const { db, play, organization, deps, admin, candidate } = await setting();
     admin.permissions = ['User:Edit'];

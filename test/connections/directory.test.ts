@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
-import { deleteUnusedDirectories } from '../../src/connections/due-work.ts';
+import { deleteUnusedDirectories, listStaleDirectories } from '../../src/connections/due-work.ts';
 import { lookUpAddress } from '../../src/connections/look-up-address.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
+import { verifyConnection } from '../../src/connections/verify-connection.ts';
 import { useDatabase } from '../support/database.ts';
 import { connectActive, owed } from './connecting.ts';
 import { advanceClock, insertOrganization } from './organization.ts';
@@ -43,6 +44,36 @@ async function setting({ users = 20 }: { users?: number } = {}) {
   play.scripted.zoom.calls.length = 0;
   return { db, play, ...play, organization, account, connectionId, sync, stored, pages, match, runs };
 }
+
+describe('a copy that is old', () => {
+  it('is due after six hours, not while its calls fail, and again as soon as they work', async () => {
+    const { db, account, deps, connectionId, scripted } = await setting();
+    const due = async () => (await listStaleDirectories(db)).includes(account);
+    expect(await due()).toBe(false);
+    await advanceClock(db, '7 hours');
+    expect(await due()).toBe(true);
+    scripted.zoom.override['users:active'] = () => failure('missing_permission', { status: 403 });
+    await verifyConnection(deps, connectionId);
+    expect(await due()).toBe(false);
+    await advanceClock(db, '10 minutes');
+    expect(await verifyConnection(deps, connectionId)).toMatchObject({ outcome: 'interrupted' });
+    expect(await due()).toBe(false);
+    delete scripted.zoom.override['users:active'];
+    await verifyConnection(deps, connectionId);
+    expect(await due()).toBe(true);
+  });
+
+  it('whose walk was refused is walked again half an hour later, not with every tick', async () => {
+    const { db, account, sync, match, scripted } = await setting();
+    await match();
+    await advanceClock(db, '7 hours');
+    scripted.zoom.users.splice(2, 10);
+    expect(await sync()).toMatchObject({ state: 'refused' });
+    expect(await listStaleDirectories(db)).not.toContain(account);
+    await advanceClock(db, '30 minutes');
+    expect(await listStaleDirectories(db)).toContain(account);
+  });
+});
 
 describe('the directory walk', () => {
   it('copies users in three states, page by page, pending ones without id, equal addresses marked', async () => {

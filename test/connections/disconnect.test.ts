@@ -10,7 +10,7 @@ import { endGoneOrganizations, watchPlans } from '../../src/connections/plan-and
 import { endConnection, requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { useDatabase } from '../support/database.ts';
 import { advance, begin, connectActive, consent } from './connecting.ts';
-import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
+import { advanceClock, advanceToMorning, connectionRow, insertOrganization, toldTypes } from './organization.ts';
 import { playConnections } from './scripted-zoom.ts';
 
 const database = useDatabase({ max: 20 });
@@ -218,6 +218,15 @@ describe('organizations and plans that end', () => {
     expect((await lost[0]!.row()).state).toBe('active');
   });
 
+  it('a view that lost everybody disconnects nobody, however few of them are looked at in one go', async () => {
+    const { db } = database;
+    await sql`
+      insert into steward.org_connections (id, organization_id, state, created_at)
+      select gen_random_uuid(), gen_random_uuid(), 'active', steward.now() from generate_series(1, 20)`.execute(db);
+    expect(await endGoneOrganizations(db, 3)).toBe(0);
+    await sql`delete from steward.org_connections c where grant_id is null and state = 'active'`.execute(db);
+  });
+
   it('a plan without Zoom is told, and disconnects after the deadline unless it comes back', async () => {
     const { db, organization, row } = await setting();
     const plan = (includes: boolean) =>
@@ -235,7 +244,12 @@ describe('organizations and plans that end', () => {
     expect((await row()).state).toBe('active');
     await plan(false);
     await watchPlans(db);
-    await advanceClock(db, '18 days');
+    await advanceToMorning(db, '18 days');
+    await advanceClock(db, '-14 hours');
+    // In the evening before nobody would see it.
+    await watchPlans(db);
+    expect((await row()).state).toBe('active');
+    await advanceClock(db, '14 hours');
     await watchPlans(db);
     expect(await row()).toMatchObject({ state: 'disconnecting', disconnect_cause: 'plan_ended' });
     expect((await toldTypes(db, organization.id)).slice(1)).toEqual([

@@ -72,3 +72,12 @@ export async function toldTypes(db: Database, organizationId: string): Promise<s
 export async function advanceClock(db: Database, interval: string): Promise<void> {
   await sql`update steward.clock set offset_by = offset_by + ${interval}::interval`.execute(db);
 }
+
+/** Moves the clock by at least the interval, to half past nine of the next working day (UTC): deadlines may end then. */
+export async function advanceToMorning(db: Database, interval: string): Promise<void> {
+  await sql`
+    update steward.clock set offset_by = offset_by + (steward.working_time_from(
+      date_trunc('day', steward.now() + ${interval}::interval, 'UTC') + interval '1 day', 'UTC') + interval '30 minutes' - steward.now())`.execute(
+    db,
+  );
+}

@@ -1,12 +1,19 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
-import { extendDeadline, lookAtDeadline, lookAtDue, watchDeadlines } from '../../src/connections/deadline.ts';
+import {
+  extendDeadline,
+  listEndedDeadlines,
+  lookAtDeadline,
+  lookAtDue,
+  watchDeadlines,
+} from '../../src/connections/deadline.ts';
 import { releaseFleetGuard } from '../../src/connections/fleet-guard.ts';
 import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
+import { until } from '../queues/support.ts';
 import { useDatabase } from '../support/database.ts';
 import { accountWith, advance, connectActive, consent } from './connecting.ts';
-import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
+import { advanceClock, advanceToMorning, connectionRow, insertOrganization, toldTypes } from './organization.ts';
 import { failure, playConnections } from './scripted-zoom.ts';
 
 async function setting(db: ReturnType<typeof useDatabase>['db'], timeZone = 'UTC') {
@@ -220,6 +227,48 @@ describe('verifying a connection', () => {
     expect(after).toMatchObject({ state: 'active', first_failed_at: null });
   });
 
+  it('a look that began before another one passed is a first look, whatever it found', async () => {
+    const { verify, row, demote, db, told, connectionId } = await setting(database.db);
+    demote();
+    await verify();
+    await advanceClock(db, '10 minutes');
+    const outcome = await db.transaction().execute(async (trx) => {
+      // The passing look holds the connection's row when the failing one has found that it would be the second.
+      await trx.selectFrom('steward.org_connections').select('id').where('id', '=', connectionId).forUpdate().execute();
+      const failing = verify();
+      await until('the failing look to wait for the row', async () => {
+        const { rows } = await sql`
+          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+             and query ilike '%org_connections%for update%'`.execute(db);
+        return rows.length === 1;
+      });
+      await trx
+        .updateTable('steward.org_connections')
+        .set({ first_failed_at: null, verified_at: sql`steward.now()` })
+        .where('id', '=', connectionId)
+        .execute();
+      return { failing };
+    });
+    expect(await outcome.failing).toMatchObject({ outcome: 'suspect' });
+    expect((await row()).state).toBe('active');
+    expect(await told()).toEqual([]);
+  });
+
+  it('a look whose evidence is younger than ten minutes is no second look, however long it took', async () => {
+    const { verify, row, scripted, demote, db } = await setting(database.db);
+    demote();
+    await verify();
+    await advanceClock(db, '9 minutes');
+    scripted.zoom.override['permissions'] = async () => {
+      delete scripted.zoom.override['permissions'];
+      await advanceClock(db, '2 minutes');
+      return null;
+    };
+    expect(await verify()).toMatchObject({ outcome: 'suspect' });
+    expect((await row()).state).toBe('active');
+    expect(await verify()).toMatchObject({ outcome: 'interrupted' });
+  });
+
   it('counts a call of the product that Zoom refused as evidence', async () => {
     const { deps, connectionId } = await setting(database.db);
     const failedCall = { call: 'create meetings', failure: failure('missing_permission').failure };
@@ -277,11 +326,15 @@ describe('the deadline', () => {
     await deliver();
     await watchDeadlines(db);
     expect(await lookAtDeadline(deps, connectionId)).toEqual({ outcome: 'not_applicable' });
-    await advanceClock(db, '19 days');
+    await advanceToMorning(db, '19 days');
     scripted.zoom.override['me'] = () => failure('server');
     expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'inconclusive' });
     expect((await row()).state).toBe('interrupted');
+    // Waits, and does not look again with every tick.
+    expect(await listEndedDeadlines(db)).toEqual([]);
     delete scripted.zoom.override['me'];
+    await advanceClock(db, '10 minutes');
+    expect(await listEndedDeadlines(db)).toEqual([connectionId]);
     promote();
     expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'passed', resumed: true });
     expect(await row()).toMatchObject({ state: 'active', deadline_at: null });
@@ -289,7 +342,7 @@ describe('the deadline', () => {
     await interrupt();
     await deliver();
     await watchDeadlines(db);
-    await advanceClock(db, '19 days');
+    await advanceToMorning(db, '19 days');
     const both = await Promise.all([lookAtDue(deps, connectionId), lookAtDue(deps, connectionId)]);
     expect(both.map((look) => look.outcome).sort()).toEqual(['disconnecting', 'not_applicable']);
     const after = await row();
@@ -329,13 +382,58 @@ describe('the deadline', () => {
           extendDeadline(trx, { connectionId, days: 7, asker: { memberId: organization.people[0]!.id } }),
         ),
     ).rejects.toMatchObject({ code: 'forbidden' });
-    await advanceClock(db, '40 days');
+    await advanceToMorning(db, '40 days');
     await sql`insert into steward.switches (name, reason, actor, since) values ('observe_only', 'test', 'operator:ana', steward.now())`.execute(
       db,
     );
     expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'interrupted' });
     expect((await row()).state).toBe('interrupted');
     await sql`delete from steward.switches`.execute(db);
+  });
+
+  it('that runs, and is set to never meanwhile, ends nothing', async () => {
+    const { db, interrupt, deliver, row, organization, deps, connectionId } = await setting(database.db);
+    await interrupt();
+    await deliver();
+    await watchDeadlines(db);
+    expect((await row()).deadline_at).not.toBeNull();
+    await sql`insert into steward.organization_settings (organization_id, reconnect_days) values (${organization.id}, null)`.execute(
+      db,
+    );
+    await watchDeadlines(db);
+    await advanceToMorning(db, '100 days');
+    expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'interrupted' });
+    expect(await row()).toMatchObject({ state: 'interrupted', deadline_at: null });
+  });
+
+  it('does not end outside working hours, also where the last look had to wait', async () => {
+    const { db, interrupt, deliver, row, deps, connectionId } = await setting(database.db);
+    await interrupt();
+    await deliver();
+    await watchDeadlines(db);
+    await advanceToMorning(db, '19 days');
+    // Half past five in the afternoon: a job that comes late.
+    await advanceClock(db, '8 hours');
+    expect(await listEndedDeadlines(db)).not.toContain(connectionId);
+    expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'interrupted' });
+    await advanceToMorning(db, '0 seconds');
+    expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'disconnecting' });
+    expect((await row()).state).toBe('disconnecting');
+  });
+
+  it('that passed while our workers were down does not end by a job that comes before the watch', async () => {
+    const { db, interrupt, deliver, row, deps, connectionId } = await setting(database.db);
+    await interrupt();
+    await deliver();
+    await watchDeadlines(db);
+    await advanceToMorning(db, '19 days');
+    await sql`update steward.installation set value = to_jsonb(clock_timestamp() - interval '3 days') where key = 'deadlines.watched_at'`.execute(
+      db,
+    );
+    expect(await listEndedDeadlines(db)).not.toContain(connectionId);
+    expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'interrupted' });
+    expect(await lookAtDeadline(deps, connectionId)).toEqual({ outcome: 'not_applicable' });
+    expect((await row()).state).toBe('interrupted');
   });
 
   it('moves by the time in which our workers were down', async () => {
@@ -402,6 +500,24 @@ describe('the fleet guard', () => {
     await advanceClock(db, '10 minutes');
     const looks = await Promise.all(fleet.map((one) => one.verify()));
     expect(looks.map((look) => look.outcome)).toEqual(['interrupted', 'interrupted', 'interrupted']);
+  });
+
+  it('is not closed by a last look that passes', async () => {
+    const { db } = database;
+    await advanceClock(db, '3 hours');
+    const fleet = await Promise.all([1, 2, 3, 4].map(() => setting(db)));
+    const [one, ...others] = fleet as [(typeof fleet)[number], ...typeof fleet];
+    await one.interrupt();
+    await one.deliver();
+    await watchDeadlines(db);
+    await advanceToMorning(db, '19 days');
+    for (const other of others) {
+      other.demote();
+      await other.verify();
+    }
+    one.promote();
+    expect(await lookAtDeadline(one.deps, one.connectionId)).toEqual({ outcome: 'passed', resumed: true });
+    expect(await db.selectFrom('steward.switches').select('name').execute()).toEqual([]);
   });
 
   it('declares nobody lost while Zoom does not say who just consented', async () => {
