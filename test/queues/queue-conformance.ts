@@ -60,6 +60,54 @@ export function queueConformance(server: () => QueueServer): void {
     expect(seen).toHaveLength(2);
   });
 
+  test.each([
+    ['done', () => done()],
+    ['cancelled', () => cancel('the member is gone')],
+    ['not understood', () => ({ kind: 'invalid', error: new StewardError('payload_invalid', 'no') }) as const],
+    ['failed for good', () => failed(new StewardError('broken', 'it broke'), null)],
+    ['failed, and tried again', () => failed(new StewardError('broken', 'it broke'), 30)],
+    ['snoozed', () => snooze(30, 'not yet')],
+    ['snoozed for long', () => snooze(3_600_000, 'not for long')],
+    ['handed back', () => ({ kind: 'shutdown' }) as const],
+  ])('what is said while the job is at work is done after it, also when that is %s', async (_how, outcome) => {
+    const system = harness.system();
+    const begun = signal();
+    const go = signal();
+    const { consumer, seen } = consume(system, async (_delivery, count) => {
+      if (count > 1) return done();
+      begun.fire();
+      await go.promise;
+      return outcome();
+    });
+    await system.publish([message('x', { payload: { key: 'x', turn: 1 } })]);
+    await begun.promise;
+    await system.publish([message('x', { payload: { key: 'x', turn: 2 } })]);
+    go.fire();
+    await until('what was said meanwhile', () => seen.some(({ payload }) => (payload as { turn: number }).turn === 2));
+    // and the key is free again
+    await system.publish([message('x', { payload: { key: 'x', turn: 3 } })]);
+    await until('what was said after', () => seen.some(({ payload }) => (payload as { turn: number }).turn === 3));
+    await consumer.close();
+  });
+
+  test('what is said while the job is at work survives the death of its process', async () => {
+    const mine = harness.system();
+    const stuck = signal();
+    const lost = consume(mine, async () => {
+      stuck.fire();
+      await new Promise(() => {});
+      return done();
+    });
+    await mine.publish([message('x', { payload: { key: 'x', turn: 1 } })]);
+    await stuck.promise;
+    await mine.publish([message('x', { payload: { key: 'x', turn: 2 } })]);
+    await lost.consumer.close(true);
+    const next = consume(harness.system(), () => done());
+    await until('both', () => next.seen.length >= 2);
+    expect(next.seen.map(({ payload }) => (payload as { turn: number }).turn)).toEqual([1, 2]);
+    await next.consumer.close();
+  });
+
   test('what was delivered, and is said a second time, does not swallow what is said later', async () => {
     const system = harness.system();
     const { consumer, seen } = consume(system, () => done());
