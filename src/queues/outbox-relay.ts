@@ -70,7 +70,8 @@ export function createOutboxRelay({
   listenUrl,
   pollMs,
   batch = 500,
-  leaseMs = 30_000,
+  // Longer than publishing may take (5 s); what a relay that died had claimed waits this long.
+  leaseMs = 10_000,
   heartbeatMs = 5_000,
   onStep = () => {},
 }: OutboxRelayOptions): OutboxRelay {
