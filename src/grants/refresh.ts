@@ -92,7 +92,7 @@ export function createRefresh(deps: RefreshDeps) {
     if (tokens.apiUrl !== null && !api.trustedApiBase(tokens.apiUrl)) {
       onEvent({ type: 'api_url_not_followed', grantId, apiUrl: tokens.apiUrl.slice(0, 200) });
     }
-    if (committed.kind === 'committed') await judgeSuccess(attempt, tokens, committed);
+    if (committed.kind !== 'stale') await judgeSuccess(attempt, tokens, committed);
     return { kind: 'rotated' };
   }
 
@@ -100,19 +100,22 @@ export function createRefresh(deps: RefreshDeps) {
   async function judgeSuccess(
     attempt: Attempt,
     tokens: Tokens,
-    before: Extract<Committed, { kind: 'committed' }>,
+    committed: Exclude<Committed, { kind: 'stale' }>,
   ): Promise<void> {
     const { grantId } = attempt;
-    const missing = tokens.scopes?.length
-      ? before.previousScopes.filter((scope) => !tokens.scopes?.includes(scope))
-      : [];
-    const livesAgain = before.previousState === 'suspect' || before.previousState === 'dead';
+    // Committed by a try whose acknowledgement was lost: what it replaced is not known any more, so all look.
+    const unsure = committed.kind === 'already';
+    const missing =
+      !unsure && tokens.scopes?.length
+        ? committed.previousScopes.filter((scope) => !tokens.scopes?.includes(scope))
+        : [];
+    const livesAgain = !unsure && (committed.previousState === 'suspect' || committed.previousState === 'dead');
     if (missing.length > 0) onEvent({ type: 'scopes_shrank', grantId, missing });
     if (livesAgain) onEvent({ type: 'grant_lives_again', grantId });
-    if (missing.length === 0 && !livesAgain && tokens.refreshToken !== null) return;
+    if (!unsure && missing.length === 0 && !livesAgain && tokens.refreshToken !== null) return;
     try {
       await db.transaction().execute(async (trx) => {
-        if (missing.length > 0 || livesAgain) await tellConnections(trx, grantId);
+        if (unsure || missing.length > 0 || livesAgain) await tellConnections(trx, grantId);
         if (livesAgain)
           await insertAudit(trx, {
             organizationId: null,

@@ -58,7 +58,8 @@ const codeOf = (error: unknown): string => {
 
 /**
  * One HTTP request and nothing else: no redirect, no retry, no decoding. The request is written only once the
- * connection (with TLS: the handshake) stands; until then every failure is `not_sent`. Never rejects.
+ * connection (with TLS: the handshake) stands; until then every failure is `not_sent`. A process that was paused
+ * reads the answer that came meanwhile, and writes nothing once its time is over. Never rejects.
  */
 export function sendOnce(call: HttpCall): Promise<HttpOutcome> {
   const secure = call.url.protocol === 'https:';
@@ -66,6 +67,10 @@ export function sendOnce(call: HttpCall): Promise<HttpOutcome> {
     let written = false;
     let answered = false;
     let settled = false;
+    let over = false;
+    // The timer's clock may stand still while a machine is suspended; this one is read before the request is written.
+    const startedAtMs = Date.now();
+    const isOver = (): boolean => over || Date.now() - startedAtMs > call.totalMs;
     const settle = (outcome: HttpOutcome): void => {
       if (settled) return;
       settled = true;
@@ -82,7 +87,11 @@ export function sendOnce(call: HttpCall): Promise<HttpOutcome> {
           : { kind: 'not_sent', detail },
       );
     const onAbort = (): void => fail('aborted');
-    const timer = setTimeout(() => fail(`no whole answer within ${call.totalMs} ms`), call.totalMs);
+    const timer = setTimeout(() => {
+      over = true;
+      // After a pause timers come first: what the sockets hold by now is read before the answer counts as lost.
+      setImmediate(() => fail(`no whole answer within ${call.totalMs} ms`));
+    }, call.totalMs);
     const request = open();
 
     function open(): ReturnType<typeof httpRequest> | undefined {
@@ -114,6 +123,7 @@ export function sendOnce(call: HttpCall): Promise<HttpOutcome> {
     request.on('close', () => fail('connection closed without an answer'));
     request.on('socket', (socket) => {
       const write = (): void => {
+        if (isOver()) fail('paused until its time was over');
         if (settled) return;
         written = true;
         request.end(call.body ?? undefined);

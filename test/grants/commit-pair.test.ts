@@ -39,6 +39,20 @@ test('a commit whose acknowledgement was lost is done again without harm, and no
   expect(await outcomes(database.db, grantId)).toEqual(['rotated']);
 });
 
+test('a commit that hung and its repetitions, all at once: one stores the pair, the others find it', async () => {
+  const { grantId } = await fileOne(database.db);
+  const pair = {
+    attempt: await acquire(grantId),
+    tokens: tokens('new'),
+    sentRefresh: new Secret('old'),
+    ageMs: 0,
+    api,
+  };
+  const kinds = await Promise.all([1, 2, 3].map(async () => (await commitPair(database.db, testVault, pair)).kind));
+  expect(kinds.sort()).toEqual(['already', 'already', 'committed']);
+  expect(await grantRow(database.db, grantId)).toMatchObject({ version: 2 });
+});
+
 test('a pair that waited for the database is not thought younger than it is', async () => {
   const { grantId } = await fileOne(database.db);
   const pair = { attempt: await acquire(grantId), tokens: tokens('new'), sentRefresh: new Secret('old'), api };

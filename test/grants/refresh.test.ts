@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
 import { fileGrant, listDueGrants } from '../../src/grants/grant-repository.ts';
 import { createVault } from '../../src/grants/vault.ts';
 import { Secret } from '../../src/secret.ts';
@@ -27,6 +28,26 @@ const refused: TokenAnswer = { kind: 'grant', code: 'invalid_grant', detail: 'In
 beforeEach(async () => {
   await sql`delete from steward.client_states`.execute(database.db);
 });
+
+/** The same database, but the caller does not hear that a transaction committed where `loses` says so. */
+function loseAcknowledgement(db: Database, loses: () => boolean): Database {
+  const bound = <T extends object>(target: T, key: PropertyKey): unknown => {
+    const value = Reflect.get(target, key);
+    return typeof value === 'function' ? value.bind(target) : value;
+  };
+  return new Proxy(db, {
+    get: (target, key) =>
+      key !== 'transaction'
+        ? bound(target, key)
+        : () => ({
+            async execute(work: Parameters<ReturnType<Database['transaction']>['execute']>[0]) {
+              const result = await target.transaction().execute(work);
+              if (loses()) throw new Error('Connection terminated unexpectedly');
+              return result;
+            },
+          }),
+  });
+}
 
 const tokenOf = (got: { kind: string; token?: Secret }): string => got.token?.reveal() ?? got.kind;
 
@@ -319,6 +340,30 @@ describe('step 5: commit first', () => {
     expect(zoom.sent).toHaveLength(1);
   });
 
+  test('the acknowledgement of the commit is lost: the pair serves, and every connection looks what it brought', async () => {
+    const { grantId } = await fileOne(database.db);
+    const connectionId = crypto.randomUUID();
+    await sql`insert into steward.org_connections (id, organization_id, state, grant_id)
+              values (${connectionId}, gen_random_uuid(), 'active', ${grantId})`.execute(database.db);
+    let losing = false;
+    const db = loseAcknowledgement(database.db, () => {
+      const lost = losing;
+      losing = false;
+      return lost;
+    });
+    const { grants, zoom } = playGrants(db);
+    zoom.script.push(() => {
+      losing = true;
+      return tokens('less', { scopes: ['user:read:admin'] });
+    });
+    expect(tokenOf(await grants.accessToken(grantId))).toBe('access-less');
+    await grants.settle();
+    expect(zoom.sent).toHaveLength(1);
+    expect(await outcomes(database.db, grantId)).toEqual(['rotated']);
+    const owed = await database.db.selectFrom('steward.outbox').select('job').where('key', '=', connectionId).execute();
+    expect(owed).toEqual([{ job: 'verify-admin-role' }]);
+  });
+
   test('scopes that shrank are stored first, then every connection of the grant is verified', async () => {
     const { grantId } = await fileOne(database.db);
     const connectionId = crypto.randomUUID();
@@ -503,7 +548,8 @@ describe('about the application', () => {
       code,
       detail: '',
     }));
-    expect((await grants.accessToken(one.grantId, { patienceMs: 50 })).kind).toBe('temporarily_unavailable');
+    // Less than its back-off of 30 s, and time enough for a slow machine to send.
+    expect((await grants.accessToken(one.grantId, { patienceMs: 20_000 })).kind).toBe('temporarily_unavailable');
     expect((await grants.accessToken(other.grantId)).kind).toBe('token');
     expect(await grantRow(database.db, one.grantId)).toMatchObject({ state: 'living' });
   });

@@ -85,6 +85,15 @@ describe('not_sent: not a byte of the request reached anybody', () => {
     expect(server.received()).not.toContain('the-body');
   });
 
+  test('a machine that slept while connecting: its time is over, by the clock on the wall', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const server = await listenRaw((socket) => socket.end(answer('{}')));
+    const sent = sendOnce(post(server.port));
+    vi.setSystemTime(Date.now() + 3_000);
+    expect(await sent).toEqual({ kind: 'not_sent', detail: 'paused until its time was over' });
+    expect(server.received()).toBe('');
+  });
+
   test('a header that cannot be sent', async () => {
     const server = await listenRaw(silent);
     const outcome = await sendOnce(post(server.port, { headers: { Authorization: 'Basic a\r\nb' } }));
@@ -174,6 +183,18 @@ describe('answer', () => {
     const outcome = await sendOnce(post(server.port));
     expect(outcome).toMatchObject({ kind: 'answer', answer: { status: 418, headers: { 'x-one': '1' } } });
     expect(outcome.kind === 'answer' && outcome.answer.body.equals(bytes)).toBe(true);
+  });
+
+  test.each([false, true])('one that came while the process was paused over its time is read (TLS %s)', async (tls) => {
+    const server = await listenRaw(
+      (socket) => {
+        socket.end(answer('{"refresh_token":"x"}'));
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);
+      },
+      tls ? { tls: zoomUs } : {},
+    );
+    const sent = sendOnce(tls ? overTls(server.port, { totalMs: 500 }) : post(server.port, { totalMs: 500 }));
+    expect(await sent).toMatchObject({ kind: 'answer', answer: { status: 200 } });
   });
 
   test('a redirect is an answer, and nobody is asked again', async () => {
