@@ -7,6 +7,15 @@ export type FoundOrganization = { readonly id: string; readonly name: string };
 
 const shown = 5;
 
+/** A few that there are: enough on a machine where one tries things, a hint elsewhere. */
+async function someOf(db: Database): Promise<string> {
+  const { rows } = await sql<{ name: string }>`
+    select name from steward_app.organizations order by id limit ${shown + 1}`.execute(db);
+  if (rows.length === 0) return 'the main app has no organization yet';
+  const names = rows.slice(0, shown).map((row) => `"${row.name}"`);
+  return `there ${rows.length === 1 ? 'is' : 'are'} ${names.join(', ')}${rows.length > shown ? ' and more' : ''}`;
+}
+
 /**
  * The organization that somebody typed: its id, or its name if only one has it (capitals do not matter). One whose row
  * is gone is found by its id as long as a connection of ours is left.
@@ -27,7 +36,7 @@ export async function findOrganization(db: Database, typed: string): Promise<Fou
   if (!only)
     throw new StewardError(
       'organization_not_found',
-      `Expected the id or name of an organization, got "${typed}", which none has; "zoom-steward status" lists them.`,
+      `Expected the id or name of an organization, got "${typed}", which none has; ${await someOf(db)}.`,
     );
   if (second)
     throw new StewardError(

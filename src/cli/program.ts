@@ -23,7 +23,7 @@ const helpWidth = 120;
 
 const pathOf = (command: Command): string => (command.parent ? `${pathOf(command.parent)} ` : '') + command.name();
 
-function createProgram(io: CliIo, finish: (code: ExitCode) => void): Command {
+function createProgram(io: CliIo, json: boolean, finish: (code: ExitCode) => void): Command {
   const program = new Command('zoom-steward')
     .description("Keeps an organization's Zoom connection working for every member, for years.")
     .helpOption('-h, --help', 'this help')
@@ -36,7 +36,10 @@ function createProgram(io: CliIo, finish: (code: ExitCode) => void): Command {
     command.exitOverride().configureOutput({
       writeOut: (text) => io.stdout(text),
       writeErr: (text) => io.stderr(text),
-      outputError: (text, write) => write(`${text.replace(/^error: /, '').trimEnd()}\nSee ${pathOf(command)} --help\n`),
+      outputError: (text, write) => {
+        const message = `${text.replace(/^error: /, '').trimEnd()}\nSee ${pathOf(command)} --help`;
+        write(`${json ? JSON.stringify({ error: { code: 'usage', message } }) : message}\n`);
+      },
       getOutHelpWidth: () => helpWidth,
       getErrHelpWidth: () => helpWidth,
     });
@@ -89,7 +92,7 @@ function describe(error: unknown): string {
 export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok;
   try {
-    await createProgram(io, (given) => {
+    await createProgram(io, wantsJson(argv), (given) => {
       code = given;
     }).parseAsync(argv as string[], { from: 'user' });
     return code;

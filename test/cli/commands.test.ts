@@ -208,7 +208,7 @@ describe('one organization, by commands alone', () => {
     expect(await json('pause', 'writes', ...why)).toMatchObject({ changed: false });
     expect((await steward(['status'])).out).toMatch(/PAUSED {2}writes since .* by operator:jo: ticket 4711/);
     const resumed = await steward(['resume', 'writes'], { answers: ['mended'] });
-    expect(resumed).toMatchObject({ code: 0, out: 'pause_writes is off.\n' });
+    expect(resumed).toMatchObject({ code: 0, out: 'writes: goes on.\n' });
     expect(resumed.err).toContain('To undo: zoom-steward pause writes');
     const audit = await database.db
       .selectFrom('steward.audit_log')

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/command-list.ts';
 import { playCli } from './play-cli.ts';
@@ -50,4 +52,13 @@ test('every command takes --json and --no-input and documents its exit codes', a
     const { out } = await playCli([...path, '--help']);
     expect(out, path.join(' ')).toMatch(/--json[\s\S]*--no-input[\s\S]*Exit codes:\n {2}0 {2}/);
   }
+});
+
+test('an example that writes gives its reason: typed by a script, it is not refused', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8');
+  const examples = page.match(/^ {2}\$ zoom-steward .*$/gm) ?? [];
+  const writing =
+    /^ {2}\$ zoom-steward (connect-link|restore|verify|service-key|pause|resume|.* --apply|.* --yes|.* --confirm)/;
+  expect(examples.filter((line) => writing.test(line) && !line.includes('--reason "'))).toEqual([]);
+  expect(examples.filter((line) => /^ {2}\$ zoom-steward (?!-)\S*[A-Z=]/.test(line))).toEqual([]);
 });

@@ -14,12 +14,17 @@ describe('exit codes and messages', () => {
     ['members X --limit 0', 2, /Expected a whole number from 1 to 100000/],
     ['members X --hosting maybe', 2, /Allowed choices are can_host/],
     ['pause everything --reason x', 2, /Expected one of all, writes, zoom, declaring, observe, got "everything"/],
+    ['members X --after zzz', 2, /Expected the id of a member/],
     ['runs list --state lost', 2, /Allowed choices/],
     ['disconnect X --preview --confirm X', 2, /cannot be used with/],
     ['reconcile --plan', 1, /Expected an organization or --all, got neither/],
     ['reconcile X', 1, /Expected --plan or --apply, got neither/],
     ['reconcile X --plan --apply', 1, /cannot be used with/],
-    ['status Nobody', 1, /Expected the id or name of an organization, got "Nobody", which none has/],
+    [
+      'status Nobody',
+      1,
+      /Expected the id or name of an organization, got "Nobody", which none has; the main app has no organization yet/,
+    ],
     ['explain nobody@example.com', 1, /Expected the id or the e-mail address of one member/],
     ['runs show abcd', 1, /Expected the id of a run, got "abcd"/],
     ['pause writes', 3, /Expected a reason for what this changes, got none; add --reason/],
@@ -42,6 +47,16 @@ describe('exit codes and messages', () => {
     const played = await playCli(['status', 'Nobody', '--json'], { env: { DATABASE_URL: database.url } });
     expect(played.out).toBe('');
     expect(JSON.parse(played.err)).toMatchObject({ error: { code: 'organization_not_found' } });
+  });
+
+  test.each([
+    ['members', /missing required argument/],
+    ['statsu', /Did you mean status/],
+    ['members X --limit 0', /Expected a whole number/],
+  ])('so is what was typed wrongly: %s --json', async (line, says) => {
+    const played = await playCli([...line.split(' '), '--json']);
+    expect(played).toMatchObject({ code: 2, out: '' });
+    expect(JSON.parse(played.err)).toMatchObject({ error: { code: 'usage', message: expect.stringMatching(says) } });
   });
 
   test('a database that is not there, and one without our schema, are sentences', async () => {

@@ -11,7 +11,7 @@ export const connectLink = defineCommand<WritingOptions>({
   summary: 'make a link with which a Zoom admin connects Zoom for an organization',
   details: `Makes a connect link: good for 14 days and one connection, sent to whoever administers the organization's Zoom.
 The link is shown once; only its hash is stored. Owners of the organization are told that an operator made it.`,
-  examples: ['connect-link Northwind --reason "ticket 4711"', 'connect-link 6f9f… --json'],
+  examples: ['connect-link Northwind --reason "ticket 4711"', 'connect-link 6f9f… --reason "ticket 4711" --json'],
   options: writingOptions(),
   async action(context) {
     const { print, args, open } = context;

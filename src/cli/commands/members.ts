@@ -1,6 +1,7 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { defineCommand } from '../define-command.ts';
 import { findOrganization } from '../find-organization.ts';
+import { isUuid } from '../is-uuid.ts';
 import { listMembers } from '../reads/member-list.ts';
 import { textTable } from '../text-table.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -26,6 +27,11 @@ const hostings = [
   'no_connection',
 ];
 
+function memberId(text: string): string {
+  if (isUuid(text)) return text;
+  throw new InvalidArgumentError('Expected the id of a member, as "next" of the page before says it.');
+}
+
 /** `members ORG` */
 export const members = defineCommand<Options>({
   name: 'members',
@@ -36,7 +42,7 @@ export const members = defineCommand<Options>({
   options: [
     new Option('--effective <connection>', 'only those served by').choices(effectives),
     new Option('--hosting <answer>', 'only those with this answer').choices(hostings),
-    new Option('--after <id>', 'go on after this member'),
+    new Option('--after <id>', 'go on after this member').argParser(memberId),
     new Option('--limit <count>', 'at most so many').argParser(wholeNumber(1, 100_000)).default(50),
   ],
   async action({ args, options, print, open }) {
@@ -63,6 +69,10 @@ export const members = defineCommand<Options>({
         ]),
       ),
     );
+    if (rows.length === 0)
+      print.note(
+        `None. Results are stored by the first run: zoom-steward reconcile ${organization.id} --plan shows what it would write.`,
+      );
     if (rows.length === limit) print.note(`More: --after ${rows.at(-1)?.id}`);
   },
 });

@@ -34,8 +34,8 @@ export const pause = defineCommand<WritingOptions>({
     });
     print.answer(
       { switch: name, on: true, changed: fresh, reason },
-      () => `${name} is on${fresh ? '' : ' (it was already)'}.`,
+      () => `${args[0]}: paused${fresh ? '' : ' already; the reason is the new one'}.`,
     );
-    print.note(`To undo: zoom-steward resume ${args[0]}`);
+    print.note(`To undo: zoom-steward resume ${args[0]} --reason "…"`);
   },
 });

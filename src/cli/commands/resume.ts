@@ -25,8 +25,8 @@ export const resume = defineCommand<WritingOptions>({
       return off;
     });
     print.answer({ switch: name, on: false, changed: gone.length > 0 }, () =>
-      gone.length > 0 ? `${name} is off.` : `${name} was not on; nothing changed.`,
+      gone.length > 0 ? `${args[0]}: goes on.` : `${args[0]}: was not paused; nothing changed.`,
     );
-    if (gone.length > 0) print.note(`To undo: zoom-steward pause ${args[0]}`);
+    if (gone.length > 0) print.note(`To undo: zoom-steward pause ${args[0]} --reason "…"`);
   },
 });

@@ -8,7 +8,7 @@ export const server = defineCommand({
   summary: "listen: pages for people who connect, Zoom's redirect, the API of the main app",
   details: `Listens on STEWARD_HOST and STEWARD_PORT until SIGTERM or SIGINT; requests under way end first. Needs no worker to be
 running. Configured by the environment (.env.example); the log is JSON lines on stderr.`,
-  examples: ['server', 'STEWARD_HOST=0.0.0.0 STEWARD_PORT=8080 zoom-steward server'],
+  examples: ['server', 'server 2> server.log'],
   exits: ['0  stopped', '1  refused to start: one sentence', '2  usage'],
   async action({ io, print }) {
     const { createServices } = await import('../../compose.ts');

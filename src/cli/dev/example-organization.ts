@@ -3,6 +3,8 @@ import type { Database } from '../../db/database.ts';
 
 /** The simulator's own account has users with these addresses; the last members have no Zoom user. */
 const domain = 'simulator.example';
+/** Whom to sign in as at the simulated Zoom to approve: an admin of that account. */
+export const exampleZoomAdmin = `admin@${domain}`;
 const memberCount = 12;
 const withoutZoomUser = 2;
 

@@ -13,7 +13,7 @@ import { createReleaseStack } from '../../release-stack.ts';
 import { Secret } from '../../secret.ts';
 import { startSimulator } from '../../simulator/start-simulator.ts';
 import { devSecrets } from './dev-secrets.ts';
-import { seedExample } from './example-organization.ts';
+import { exampleZoomAdmin, seedExample } from './example-organization.ts';
 
 export type DevOptions = {
   /** where data and secrets stay between two starts */
@@ -31,6 +31,8 @@ export type Dev = {
   readonly databaseUrl: string;
   /** of the organization to try things on */
   readonly organization: string;
+  /** whom to sign in as at the simulated Zoom, to approve */
+  readonly zoomAdmin: string;
   /** Stops everything in the order in which nothing is lost; the data stay. Returns what did not close. */
   stop(): Promise<readonly string[]>;
 };
@@ -89,6 +91,7 @@ export async function startDev({ dir, port, profile, log: logTo }: DevOptions): 
       controlUrl: zoom.controlUrl,
       databaseUrl: instance.url,
       organization,
+      zoomAdmin: exampleZoomAdmin,
       stop,
     };
   } catch (error) {

@@ -17,8 +17,15 @@ function nextSteps(id: string, found: OrganizationStatus): string[] {
       steps.push(
         `An owner must say whether this Zoom is theirs (${one.why ?? 'no reason recorded'}): zoom-steward confirm ${id}`,
       );
+    else
+      steps.push(
+        one.state === 'waiting'
+          ? `An approval waits for Zoom to answer${one.why ? ` (${one.why})` : ''}; tried again until ${one.expiresAt}.`
+          : 'An approval is being checked with Zoom; nobody has to do anything.',
+      );
   if (found.state === 'none') steps.push(`To connect: zoom-steward connect-link ${id}`);
-  if (found.state === 'pending' && found.waiting.length === 0) steps.push('Waiting for a Zoom admin to open the link.');
+  if (found.state === 'pending' && found.waiting.length === 0)
+    steps.push('Waiting for a Zoom admin to approve through the link.');
   if (found.interrupted)
     steps.push(`Any Zoom admin of the same account may reconnect: zoom-steward connect-link ${id}`);
   if (found.archived.offered > 0 && found.state === 'active')

@@ -9,10 +9,10 @@ const sideText = (side: MemberPlanChange['before']): string =>
   side === null ? 'nothing' : `${side.effective}/${side.hosting} (${side.reason})`;
 
 const locationLines: readonly (readonly [keyof LocationPlan, string])[] = [
-  ['removed', 'removed, archived first'],
+  ['removed', 'lose their Zoom location, archived first'],
   ['leftWithoutLocation', '… of those left without any location'],
   ['replacedByFallback', '… of those given the fallback'],
-  ['restored', 'restored to their place'],
+  ['restored', 'get their Zoom location back in its place'],
   ['unflagged', 'no longer need a location'],
   ['offered', 'could return if a person accepted (restore)'],
   ['roundRobinLosingHosts', 'round robin keeps Zoom with fewer hosts'],
