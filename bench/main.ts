@@ -12,7 +12,7 @@ const usage = `npm run -s bench -- WORK [--members N] [--sample N] [--redis-url 
   --members N   members of the organization; for cascade: event types (default 100000)
   --sample N    how many of them the rival does; its time is scaled per row (default 20000)
   --redis-url   let the rival of fanout run on this Redis instead of Postgres
-  --json        one JSON object on stdout
+  --json        one JSON object on stdout; what each side did, and did not do, as a sentence on stderr
 
 Runs on a fresh embedded Postgres with its default settings (fsync on); everything in one run, on the same data.
 `;
@@ -20,11 +20,13 @@ Runs on a fresh embedded Postgres with its default settings (fsync on); everythi
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 20)
-    throw new Error(`--${name}: expected a whole number from 20, got ${text}`);
+    throw new UsageError(`--${name}: expected a whole number from 20, got ${text}`);
   return value;
 }
 
-async function main(): Promise<number> {
+class UsageError extends Error {}
+
+function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -35,13 +37,21 @@ async function main(): Promise<number> {
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const work = works[positionals[0] ?? ''];
-  if (values.help || !work || positionals.length > 1) {
-    process.stderr.write(usage);
-    return values.help ? 0 : 2;
-  }
+  const [name, ...more] = positionals;
+  const work = works[name ?? ''];
+  if (!values.help && (!work || more.length > 0))
+    throw new UsageError(`expected one of ${Object.keys(works).join(', ')}, got ${positionals.join(' ') || 'nothing'}`);
   const members = wholeNumber('members', values.members);
   const sample = wholeNumber('sample', values.sample);
+  return { values, work, members, sample };
+}
+
+async function main(): Promise<number> {
+  const { values, work, members, sample } = readArguments();
+  if (values.help || !work) {
+    process.stdout.write(usage);
+    return 0;
+  }
   const server = await startTemporaryPostgres([
     '-c',
     'max_connections=150',
@@ -58,7 +68,9 @@ async function main(): Promise<number> {
     const redisUrl = values['redis-url'];
     const result = await work({ db, databaseUrl, ...(redisUrl ? { redisUrl } : {}), members, sample });
     await db.destroy();
-    process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : render(result));
+    const { notes, ...figures } = result;
+    if (values.json) process.stderr.write(`${notes}\n`);
+    process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : render(result));
     return 0;
   } finally {
     await server.stop();
@@ -81,4 +93,11 @@ function render(result: BenchResult): string {
   )}${line('notes', result.notes)}`;
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const { code, message } = error as { code?: string; message: string };
+  if (!(error instanceof UsageError) && !code?.startsWith('ERR_PARSE_ARGS')) throw error;
+  process.stderr.write(`bench: ${message}\n\n${usage}`);
+  process.exitCode = 2;
+}

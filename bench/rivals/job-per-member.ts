@@ -17,6 +17,8 @@ export async function runJobPerMember(input: {
 }): Promise<{ name: string; seconds: number; members: number }> {
   const name = `rival-${randomUUID()}`;
   const pool = new pg.Pool({ connectionString: input.databaseUrl, max: 20 });
+  // end() does not wait until every connection is closed; the server that stops then must not end this process.
+  pool.on('error', () => {});
   await pool.query(`
     create table if not exists rival_member_connections (
       member_id uuid primary key, organization_id uuid not null, effective text not null, hosting text not null,
