@@ -47,8 +47,9 @@ export function createRequester({
 }): Requester {
   return async <T>({ method, path, body, claim }: RequestOptions): Promise<T> => {
     let response: Response;
+    let text: string;
     try {
-      response = await fetch(new URL(path, url), {
+      response = await fetch(`${url.replace(/\/+$/, '')}${path}`, {
         method,
         redirect: 'error',
         headers: {
@@ -59,15 +60,16 @@ export function createRequester({
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(timeoutMs),
       });
+      text = await response.text();
     } catch (error) {
+      const harmless = notSent(error) || !(method === 'POST' && path === '/v1/meetings');
       throw new StewardRequestError(
         0,
         'unreachable',
-        `zoom-steward did not answer ${method} ${path} (${String(error)}); check its URL and that the server process runs`,
-        true,
+        `zoom-steward did not answer ${method} ${path} (${String(error)}); check its URL and that the server process runs${harmless ? '' : '. The meeting may have been made all the same: trying again could make a second one'}`,
+        harmless,
       );
     }
-    const text = await response.text();
     const parsed = parse(text);
     if (response.ok) return parsed as T;
     const error = (parsed as { error?: { code?: string; message?: string; retryable?: boolean } } | undefined)?.error;
@@ -80,6 +82,12 @@ export function createRequester({
     );
   };
 }
+
+const codesOfNotSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** Whether the request certainly never reached anybody. */
+const notSent = (error: unknown): boolean =>
+  codesOfNotSent.has((error as { cause?: { code?: string } }).cause?.code ?? '');
 
 function parse(text: string): unknown {
   try {

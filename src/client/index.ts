@@ -7,12 +7,14 @@ export { StewardRequestError } from './http.ts';
 export type { KyselyQueryable, PgQueryable, Queryable } from './sql.ts';
 
 export type StewardOptions = {
-  /** the main app's connection to the shared database, with the role steward_app_role */
+  /** the main app's connection to the shared database, with the role steward_app */
   readonly db: Queryable;
   /** base URL of the server process, needed for commands and meetings */
   readonly url?: string;
   /** service key made for the main app */
   readonly serviceKey?: string;
+  /** how long a call may take, ms (default: 30,000) */
+  readonly timeoutMs?: number;
   /** secret with which member claims are signed; needed for what members do */
   readonly claimSecret?: string;
 };
@@ -73,7 +75,7 @@ export type Meeting = {
   readonly basicPlan: boolean;
 };
 
-const member = (id: string): string => `/v1/organizations/${encodeURIComponent(id)}`;
+const organizationPath = (id: string): string => `/v1/organizations/${encodeURIComponent(id)}`;
 
 /**
  * What the main app imports. Announcements run in the transaction that changes the data, reads go to SQL,
@@ -82,12 +84,19 @@ const member = (id: string): string => `/v1/organizations/${encodeURIComponent(i
 export function createSteward(options: StewardOptions) {
   const request =
     options.url && options.serviceKey
-      ? createRequester({ url: options.url, serviceKey: options.serviceKey })
-      : () => {
+      ? createRequester({
+          url: options.url,
+          serviceKey: options.serviceKey,
+          ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+        })
+      : async () => {
           throw new Error(
             'createSteward: this call goes to the server process; expected url and serviceKey, got none; pass both',
           );
         };
+  /** A request that a member makes: not configured means a promise that rejects, as every other failure does. */
+  const requestAs = async <T>(who: ActingMember, path: string, body: unknown): Promise<T> =>
+    request({ method: 'POST', path: `${organizationPath(who.organizationId)}/${path}`, body, claim: claim(who) });
   const claim = (who: ActingMember): string => {
     if (!options.claimSecret) {
       throw new Error(
@@ -136,30 +145,19 @@ export function createSteward(options: StewardOptions) {
     },
 
     /** A link for a Zoom admin; `by` must be an owner or admin. */
-    requestConnectLink: (input: { by: ActingMember }): Promise<ConnectLink> =>
-      request({
-        method: 'POST',
-        path: `${member(input.by.organizationId)}/connect-links`,
-        body: {},
-        claim: claim(input.by),
-      }),
+    requestConnectLink: (input: { by: ActingMember }): Promise<ConnectLink> => requestAs(input.by, 'connect-links', {}),
 
     /** State of the organization's connection and, if one waits, the candidate to confirm. */
     connection: (input: { organizationId: string }): Promise<Record<string, unknown>> =>
-      request({ method: 'GET', path: `${member(input.organizationId)}/connection` }),
+      request({ method: 'GET', path: `${organizationPath(input.organizationId)}/connection` }),
 
     /** An owner or admin says: yes, this Zoom is ours. */
     confirmConnection: (input: { by: ActingMember; candidateId: string }): Promise<{ state: string }> =>
-      request({
-        method: 'POST',
-        path: `${member(input.by.organizationId)}/connection/confirm`,
-        body: { candidateId: input.candidateId },
-        claim: claim(input.by),
-      }),
+      requestAs(input.by, 'connection/confirm', { candidateId: input.candidateId }),
 
     /** What a disconnect would do, without doing anything. */
     preview: (input: { organizationId: string }): Promise<DisconnectPreview> =>
-      request({ method: 'GET', path: `${member(input.organizationId)}/connection/disconnect-preview` }),
+      request({ method: 'GET', path: `${organizationPath(input.organizationId)}/connection/disconnect-preview` }),
 
     /** Disconnects, with the preview's generation and the organization's name typed; refused as stale_preview otherwise. */
     disconnect: (input: {
@@ -167,21 +165,13 @@ export function createSteward(options: StewardOptions) {
       generation: number;
       organizationName: string;
     }): Promise<{ runId: string }> =>
-      request({
-        method: 'POST',
-        path: `${member(input.by.organizationId)}/connection/disconnect`,
-        body: { generation: input.generation, organizationName: input.organizationName },
-        claim: claim(input.by),
+      requestAs(input.by, 'connection/disconnect', {
+        generation: input.generation,
+        organizationName: input.organizationName,
       }),
 
     /** Takes the offer to restore what the last disconnect removed. */
-    restore: (input: { by: ActingMember }): Promise<{ runId: string }> =>
-      request({
-        method: 'POST',
-        path: `${member(input.by.organizationId)}/connection/restore`,
-        body: {},
-        claim: claim(input.by),
-      }),
+    restore: (input: { by: ActingMember }): Promise<{ runId: string }> => requestAs(input.by, 'connection/restore', {}),
 
     meetings: {
       /** Makes a meeting with the host that the rule gives. */

@@ -100,7 +100,7 @@ to one; it keeps working.</p>
     return reply
       .header('referrer-policy', 'no-referrer')
       .header('cache-control', 'no-store')
-      .redirect(`/connect/verdict/${finished.candidateId}`, 303);
+      .redirect(`${publicUrl.replace(/\/$/, '')}/connect/verdict/${finished.candidateId}`, 303);
   });
 
   app.get<{ Params: { candidateId: string } }>('/connect/verdict/:candidateId', async (request, reply) => {

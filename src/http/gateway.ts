@@ -13,16 +13,18 @@ const bodyLimitBytes = 64 * 1024;
 export type GatewayOptions = ApiOptions & { readonly log: Logger };
 
 /** StewardError codes that are the caller's to mend, with their HTTP status; every other one is a 500. */
-const statusOf: Readonly<Record<string, number>> = {
+export const refusalStatus: Readonly<Record<string, number>> = {
   forbidden: 403,
   reason_missing: 400,
   organization_not_found: 404,
   plan_without_zoom: 409,
+  candidate_not_found: 404,
   link_not_found: 404,
   link_not_open: 409,
   candidate_not_waiting: 409,
   candidate_expired: 410,
   candidate_lost: 409,
+  connection_moved: 409,
   nothing_to_disconnect: 409,
   name_mismatch: 409,
   stale_preview: 409,
@@ -37,8 +39,10 @@ function toApiError(error: unknown): ApiError | undefined {
       `The request is not as documented: ${error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`).join('; ')}`,
     );
   }
-  if (error instanceof StewardError && statusOf[error.code] !== undefined) {
-    return new ApiError(statusOf[error.code] as number, error.code, error.message, { details: { ...error.context } });
+  if (error instanceof StewardError && refusalStatus[error.code] !== undefined) {
+    return new ApiError(refusalStatus[error.code] as number, error.code, error.message, {
+      details: { ...error.context },
+    });
   }
   const { statusCode, code } = error as FastifyError;
   if (statusCode !== undefined && statusCode < 500)

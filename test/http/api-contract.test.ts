@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { refusalStatus } from '../../src/http/gateway.ts';
+import { meetingRefusals } from '../../src/http/meeting-refusals.ts';
+
+const repository = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
+const page = read('docs/contracts/api.md');
+const section = (title: string): string => page.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
+const cells = (text: string): string[][] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .map((row) => row.slice(1, -1));
+
+test('every call of the API is in the contract, and no other', () => {
+  const made = [...read('src/http/api-routes.ts').matchAll(/app\.(get|post|patch|delete)\('(\/v1\/[^']+)'/g)];
+  const documented = cells(section('Calls')).map(([call]) => /^`([A-Z]+ \S+)`/.exec(call ?? '')?.[1]);
+  expect(documented.sort()).toEqual(made.map(([, method, path]) => `${method?.toUpperCase()} ${path}`).sort());
+});
+
+test('every refusal is in the contract, with its status', () => {
+  const documented = new Map(cells(section('Refusals')).map(([code, status]) => [code?.replaceAll('`', ''), status]));
+  for (const [code, status] of Object.entries(refusalStatus)) expect(documented.get(code), code).toBe(String(status));
+  const sources = ['api-routes', 'service-keys', 'member-claims', 'gateway'].map((name) => read(`src/http/${name}.ts`));
+  const thrown = [...sources.join('\n').matchAll(/new ApiError\(\s*(\d+),\s*'([a-z_]+)'/g)];
+  expect(thrown.length).toBeGreaterThan(8);
+  for (const [, status, code] of thrown) expect(documented.get(code), code).toBe(status);
+});
+
+test('every refusal of a meeting is in the contract, as the code has it', () => {
+  expect(cells(section('Refusals of meetings'))).toEqual(
+    Object.entries(meetingRefusals).map(([code, { status, retryable, mendedBy }]) => [
+      `\`${code}\``,
+      String(status),
+      retryable ? 'yes' : 'no',
+      mendedBy.replace('_', ' '),
+    ]),
+  );
+});
+
+test('what the server points people to exists', () => {
+  const named = [...read('src/http/gateway.ts').matchAll(/docs\/[\w./-]+\.md/g)].map(([path]) => path);
+  expect(named).not.toEqual([]);
+  for (const path of named) expect(read(path).length, path).toBeGreaterThan(0);
+});
