@@ -260,12 +260,16 @@ export const checks: readonly Check[] = [
   {
     name: 'no secret outside the vault',
     at: 'end',
-    says: 'no token, code or verifier of Zoom in outbox, events, audit, runs or queue',
-    sql: `select * from (
+    says: 'no link, state, code, access or refresh token in outbox, events, audit, runs, links, attempts, candidates, grants or the queue on Postgres',
+    sql: `select place, count(*) from (
             select 'outbox' as place, o::text as content from steward.outbox o union all select 'events', e::text from steward.events e
             union all select 'audit', a::text from steward.audit_log a union all select 'runs', r::text from steward.runs r
-            union all select 'candidates', c::text from steward.candidates c union all select 'attempts', a::text from steward.connect_attempts a) everywhere
-           where content ~ (select string_agg(value, '|') from story.secrets)`,
+            union all select 'candidates', c::text from steward.candidates c union all select 'attempts', a::text from steward.connect_attempts a
+            union all select 'links', l::text from steward.connect_links l union all select 'grants', g::text from steward.grants g
+            union all select 'queue ' || table_name, query_to_xml(format('select * from bullmq.%I', table_name), false, false, '')::text
+              from information_schema.tables where table_schema = 'bullmq' and table_type = 'BASE TABLE') everywhere
+           where content ~ (select string_agg(value, '|') from story.secrets) group by place
+          union all select 'nothing to look for', 0 where (select count(*) from story.secrets) < 12`,
     damage: `insert into steward.audit_log (actor, action, reason, at) select 'app', 'damage', 'token ' || value, now() from story.secrets limit 1`,
   },
   {

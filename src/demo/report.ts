@@ -8,6 +8,8 @@ export type StepResult = {
 export type CheckResult = { readonly name: string; readonly ok: boolean; readonly detail: string };
 
 export type Progress = {
+  /** what is being done; rate and time left begin anew with each */
+  readonly stage: string;
   readonly done: number;
   /** null: nobody has counted what there is to look at */
   readonly total: number | null;
@@ -35,7 +37,9 @@ export type Narrator = {
 export function createNarrator(out: Writable & { isTTY?: boolean }, { color }: { color: boolean }): Narrator {
   const paint = (code: number, text: string): string => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
   let steps = 0;
-  let stepStarted = 0;
+  let stage = '';
+  let stageStarted = 0;
+  let doneAtStart = 0;
   let lastPlain = 0;
   let drawn = false;
   const line = (text: string): void => {
@@ -46,18 +50,23 @@ export function createNarrator(out: Writable & { isTTY?: boolean }, { color }: {
   return {
     step(title) {
       steps += 1;
-      stepStarted = performance.now();
-      lastPlain = 0;
+      stage = '';
       line(`\n${paint(1, `${String(steps).padStart(2)}. ${title}`)}`);
     },
     tell: (sentence) => line(`    ${sentence}`),
-    progress({ done, total, waitingFor }) {
-      const elapsedMs = performance.now() - stepStarted;
-      const rate = done / Math.max(elapsedMs / 1000, 0.001);
+    progress({ stage: now, done, total, waitingFor }) {
+      if (now !== stage) {
+        stage = now;
+        stageStarted = performance.now();
+        doneAtStart = done;
+        lastPlain = 0;
+      }
+      const rate = (done - doneAtStart) / Math.max((performance.now() - stageStarted) / 1000, 0.001);
+      const pace = rate > 0 ? `  ${number(Math.round(rate))}/s` : '';
       const left =
-        total !== null && done > 0 && done < total ? `, ${seconds(((total - done) / rate) * 1000)} left` : '';
+        rate > 0 && total !== null && done < total ? `, ${seconds(((total - done) / rate) * 1000)} left` : '';
       const why = waitingFor ? `, waits for ${waitingFor}` : '';
-      const text = `${total === null ? number(done) : `${number(done)}/${number(total)}`}  ${number(Math.round(rate))}/s${left}${why}`;
+      const text = `${stage} ${total === null ? number(done) : `${number(done)}/${number(total)}`}${pace}${left}${why}`;
       if (out.isTTY) {
         const filled = !total ? barWidth : Math.round((done / total) * barWidth);
         out.write(`\r\u001b[2K    ${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} ${text}`);

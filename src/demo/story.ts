@@ -89,7 +89,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
         const phase = (
           run?.progress as unknown as Record<string, { done: number; total: number | null }> | undefined
         )?.[run?.phase ?? ''];
-        if (phase) narrator.progress(phase);
+        if (phase && run) narrator.progress({ stage: run.phase, ...phase });
         return run?.state === 'done' ? (run.counts as unknown as Record<string, number>) : undefined;
       },
       longWaitMs,
@@ -97,10 +97,16 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
     return Object.fromEntries(Object.entries(counts).filter(([, value]) => typeof value === 'number'));
   }
 
+  /** Something that must be found nowhere when the story is over. */
+  async function remember(secret: string | null | undefined): Promise<void> {
+    if (!secret) throw new Error('The story expected a secret to look for, got none');
+    await sql`insert into story.secrets values (${secret}) on conflict do nothing`.execute(db);
+  }
+
   /** Link, button, consent at Zoom, and back: what a Zoom admin does in a browser. */
   async function consentAs(person: { id: string }): Promise<string> {
     const link = await steward.requestConnectLink({ by: owner });
-    await sql`insert into story.secrets values (${new URL(link.url).pathname.split('/').at(-1) ?? ''})`.execute(db);
+    await remember(new URL(link.url).pathname.split('/').at(-1));
     const browser = createBrowser();
     const shown = await browser.get(link.url);
     if (shown.status !== 200 || !shown.text.includes('northwind.example'))
@@ -109,6 +115,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
     if (!begun.location) throw new Error(`The button answered ${begun.status}: ${begun.text.slice(0, 200)}`);
     const decided = zoom.control.consent({ authorizeUrl: begun.location, user: person.id });
     if (decided.kind !== 'redirected') throw new Error(`Zoom refused ${person.id}: ${decided.why}`);
+    for (const name of ['code', 'state']) await remember(new URL(decided.location).searchParams.get(name));
     const back = await browser.get(decided.location);
     if (back.status !== 303) throw new Error(`The callback answered ${back.status}: ${back.text.slice(0, 400)}`);
     return link.url;
@@ -117,9 +124,23 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
   /** Remembers the tokens in use, so that the last check can look for them everywhere. */
   async function rememberSecrets(): Promise<void> {
     const { grant_id: grantId } = await connection();
-    const access = grantId && (await services.connections.grants.accessToken(grantId));
-    if (access && access.kind === 'token')
-      await sql`insert into story.secrets values (${access.token.reveal()}) on conflict do nothing`.execute(db);
+    if (grantId === null) return;
+    const access = await services.connections.grants.accessToken(grantId);
+    if (access.kind === 'token') await remember(access.token.reveal());
+    const grant = await db
+      .selectFrom('steward.grants')
+      .select(['client_id', 'version', 'sealed_refresh'])
+      .where('id', '=', grantId)
+      .executeTakeFirstOrThrow();
+    const opened = services.connections.vault.open(grant.sealed_refresh ?? '', {
+      table: 'grants',
+      column: 'sealed_refresh',
+      id: grantId,
+      clientId: grant.client_id,
+      version: grant.version,
+    });
+    if (!opened.ok) throw new Error(`The refresh token in use does not open: ${opened.reason}`);
+    await remember(opened.secret.reveal());
   }
 
   const waiting = () =>
@@ -138,6 +159,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
           .executeTakeFirst();
         if (directory && directory.users > 0)
           narrator.progress({
+            stage: 'Zoom users',
             done: directory.users,
             total: Math.round(world.members * 0.91),
             waitingFor: 'Zoom’s limit',
@@ -403,7 +425,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
         );
         narrator.tell(
           `${n(preview.membersLosingHosting)} members could host and cannot after, ${n(preview.membersKeepingPersonal)} keep their own Zoom; ` +
-            `${n(preview.locationsRemoved.locations)} locations go, ${n(preview.eventTypesWithoutLocation.eventTypes)} event types would have none; ${n(preview.bookingsDetached)} meetings become detached.`,
+            `${n(preview.locationsRemoved.locations)} locations go, ${n(preview.eventTypesWithoutLocation.eventTypes)} event types would have none; ${n(preview.bookingsDetached)} booked meetings can no longer be changed.`,
         );
         return {
           locations: preview.locationsRemoved.locations,

@@ -11,6 +11,9 @@ export type WorldSize = {
 
 export type World = WorldSize & { readonly organizationId: string; readonly ownerId: string; readonly name: string };
 
+/** With fewer the shared event types would have the same host twice. */
+const fewestMembers = 10;
+
 /** The Zoom account that the organization connects. */
 export const zoomAccountId = 'acc_northwind';
 /** Domain of the members' addresses, verified by the organization. */
@@ -21,7 +24,8 @@ const idOf = (kind: string) => `md5(seed || ':${kind}:' || i)::uuid`;
 /**
  * The story's own account of every member, written beside the product's tables and read only by the checks.
  * Of 100 members: 9 have no Zoom user, 1 shares an address with another, 2 are pending, 1 inactive,
- * 2 have no meeting licence, 10 are basic, the rest licensed. Every tenth has a personal Zoom.
+ * 2 have no meeting licence, 10 are basic, the rest licensed. Every tenth has a personal Zoom. A step of 29 through
+ * the hundred mixes them, so that ten members are a story already.
  */
 const storySql = `
   create schema if not exists story;
@@ -29,19 +33,24 @@ const storySql = `
   create table story.event_types (id uuid primary key, kind text not null, has_zoom boolean not null);
 `;
 
+const step = 29;
+const placeOf = (i: number): number => (i * step) % 100;
+const place = `(i * ${step} % 100)`;
+const twinPlace = 9;
+
 const zoomKind = `case
-    when i % 100 < 9 then 'none'
-    when i % 100 = 9 then case when (i / 100) % 2 = 0 and i + 100 >= members then 'licensed' else 'ambiguous' end
-    when i % 100 in (10, 11) then 'pending'
-    when i % 100 = 12 then 'inactive'
-    when i % 100 in (13, 14) then 'no_licence'
-    when i % 100 between 15 and 24 then 'basic'
+    when ${place} < ${twinPlace} then 'none'
+    when ${place} = ${twinPlace} then case when (i / 100) % 2 = 0 and i + 100 >= members then 'licensed' else 'ambiguous' end
+    when ${place} in (10, 11) then 'pending'
+    when ${place} = 12 then 'inactive'
+    when ${place} in (13, 14) then 'no_licence'
+    when ${place} between 15 and 24 then 'basic'
     else 'licensed' end`;
 
 /** Fills steward_app with one organization, and the schema story with what is true of it. */
 export async function seedWorld(db: Database, { members, seed }: WorldSize): Promise<World> {
-  if (!Number.isInteger(members) || members < 60)
-    throw new Error(`The demo's world needs at least 60 members, got ${members}; pass --members 60 or more`);
+  if (!Number.isInteger(members) || members < fewestMembers)
+    throw new Error(`The demo's world needs at least ${fewestMembers} members, got ${members}`);
   const name = 'Northwind';
   await db.transaction().execute(async (trx) => {
     const run = (text: string) => sql.raw(text).execute(trx);
@@ -127,11 +136,12 @@ export function zoomUserPattern(members: number) {
     id: 'zu_{n}',
     email: `member-{n}@${domain}`,
     cycle: Array.from({ length: 100 }, (_, n) => {
-      if (n <= 9) return null;
-      if (n <= 11) return { status: 'pending' as const };
-      if (n === 12) return { status: 'inactive' as const };
-      if (n <= 14) return { type: 4 };
-      return { type: n <= 24 ? 1 : 2 };
+      const at = placeOf(n);
+      if (at <= twinPlace) return null;
+      if (at <= 11) return { status: 'pending' as const };
+      if (at === 12) return { status: 'inactive' as const };
+      if (at <= 14) return { type: 4 };
+      return { type: at <= 24 ? 1 : 2 };
     }),
   };
 }
@@ -139,7 +149,7 @@ export function zoomUserPattern(members: number) {
 /** The users that the rule leaves out: one for each pair of members who share an address, and the odd one without a twin. */
 export async function otherZoomUsers(db: Database): Promise<{ id: string; email: string }[]> {
   const { rows } = await sql<{ id: string; email: string }>`
-    select 'zu_' || min(i) as id, address as email from story.members where i % 100 = 9 group by address order by min(i)`.execute(
+    select 'zu_' || min(i) as id, address as email from story.members where ${sql.raw(place)} = ${twinPlace} group by address order by min(i)`.execute(
     db,
   );
   return rows;

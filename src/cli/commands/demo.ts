@@ -39,7 +39,7 @@ from the story. Nothing is left afterwards.`,
     'demo --members 200 --break "every other location is unchanged"',
   ],
   options: [
-    new Option('--members <count>', 'of the organization').argParser(wholeNumber(60, 5_000_000)).default(10_000),
+    new Option('--members <count>', 'of the organization').argParser(wholeNumber(10, 5_000_000)).default(10_000),
     new Option('--queue <kind>', 'what carries the queue').choices(['postgres', 'redis']).default('postgres'),
     new Option('--seed <number>', 'equal seeds play equal worlds').argParser(wholeNumber(0, 2 ** 31)).default(1),
     new Option('--break <check>', 'damage what this check looks at, so that exactly it fails'),
