@@ -11,13 +11,18 @@ import { jobList } from './jobs/job-list.ts';
 import { createJobServices } from './jobs/services/create-job-services.ts';
 import type { JobServices } from './jobs/services/job-services.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { readFleetFacts } from './operating/fleet-facts.ts';
+import { createMetrics, type MetricSources, type Metrics } from './operating/metrics.ts';
+import { observeRuns } from './operating/observe-runs.ts';
+import { createWatchdog } from './operating/watchdog.ts';
 import { assembleWorker } from './queues/assemble-worker.ts';
 import { logTelemetry } from './queues/log-telemetry.ts';
 import { checkKeys, checkPool, checkQueueChoice, checkQueueServer, checkSchema } from './queues/preflight.ts';
+import { createSwitches } from './queues/switches.ts';
 import type { WorkerProcess } from './queues/worker-process.ts';
 import { defaultGuardRail } from './reconciliation/guard-rail.ts';
 import { createReleaseStack } from './release-stack.ts';
-import { createTelemetry, type Telemetry } from './telemetry.ts';
+import { createTelemetry, type Telemetry, type TelemetryEvents } from './telemetry.ts';
 import { createZoomApi } from './zoom/api.ts';
 import { simulatorEndpoints, zoomEndpoints } from './zoom/endpoints.ts';
 import { createZoomOauth, type ZoomClient } from './zoom/oauth.ts';
@@ -36,10 +41,18 @@ export type Services = {
   readonly connections: ConnectionDeps;
   /** what jobs call; also for commands that act at once */
   readonly jobs: JobServices;
+  /** what is counted in this process; `sources` says the rest, the queue's part once a worker is ready */
+  readonly metrics: Metrics & { readonly sources: MetricSources };
   /** Puts the worker of this process together. It closes these services when it stops, unless told otherwise. */
-  createWorker(options?: { readonly keepOpen?: boolean }): WorkerProcess;
+  createWorker(options?: WorkerOptions): WorkerProcess;
   /** Waits for refreshes on the wire, then closes everything. */
   close(): Promise<void>;
+};
+
+export type WorkerOptions = {
+  readonly keepOpen?: boolean;
+  /** the watchdog found that the worker starts nothing although it could: end it, a supervisor starts another */
+  readonly onWedged?: (diagnosis: TelemetryEvents['worker_wedged']) => void;
 };
 
 const zoomClients = ({ zoom, publicUrl }: Config): { admin: ZoomClient; personal: ZoomClient | null } => {
@@ -59,6 +72,8 @@ export function createServices(
   const telemetry = given.telemetry ?? createTelemetry();
   const stack = createReleaseStack();
   stack.add('log subscription', logTelemetry(telemetry, log));
+  const metrics = createMetrics(telemetry);
+  stack.add('metrics subscription', () => metrics.stop());
 
   const url = config.databaseUrl.reveal();
   const db = createDatabase({ url, max: config.poolSize });
@@ -94,13 +109,18 @@ export function createServices(
     client: clients.admin,
     expectations: defaultExpectations,
   };
-  const jobs = createJobServices({
-    connections,
-    adapter: config.locationAdapter,
-    guard: { ...defaultGuardRail, share: config.guardShare },
-    chunkSize: config.chunkSize,
-    zoomShare: config.zoom.share,
-  });
+  const jobs = observeRuns(
+    createJobServices({
+      connections,
+      adapter: config.locationAdapter,
+      guard: { ...defaultGuardRail, share: config.guardShare },
+      chunkSize: config.chunkSize,
+      zoomShare: config.zoom.share,
+    }),
+    db,
+    telemetry,
+  );
+  let readQueues: MetricSources['queues'] = async () => [];
 
   const close = async (): Promise<void> => {
     for (const { name, error } of await stack.release())
@@ -113,8 +133,12 @@ export function createServices(
     telemetry,
     connections,
     jobs,
+    metrics: {
+      ...metrics,
+      sources: { fleet: () => readFleetFacts(db, [...vault.keyIds]), queues: () => readQueues() },
+    },
     close,
-    createWorker: ({ keepOpen = false } = {}) =>
+    createWorker: ({ keepOpen = false, onWedged } = {}) =>
       assembleWorker({
         config,
         db,
@@ -124,6 +148,20 @@ export function createServices(
         log,
         settle: () => grants.settle(),
         close: keepOpen ? async () => {} : close,
+        companions: ({ queue, lanes }) => {
+          readQueues = () =>
+            Promise.all(
+              lanes.map(async ({ queue: name }) => ({
+                queue: name,
+                depth: await queue.depth(name),
+                oldestAgeMs: await queue.oldestWaitingMs(name),
+              })),
+            );
+          if (onWedged === undefined || config.watchdogMs === 0) return [];
+          const { depth } = queue;
+          const switches = createSwitches({ db });
+          return [createWatchdog({ lanes, depth, switches, telemetry, idleMs: config.watchdogMs, onWedged })];
+        },
         preflight: (queue) => [
           async () => checkPool(config),
           () => checkDatabase(db),

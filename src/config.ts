@@ -44,6 +44,10 @@ export type Config = Readonly<{
   }>;
   publicUrl: string;
   http: Readonly<{ host: string; port: number }>;
+  /** probes and metrics; port null: none */
+  operating: Readonly<{ host: string; port: number | null }>;
+  /** a worker that starts nothing for so long, although it could, ends itself; 0: never */
+  watchdogMs: number;
   /** with which the main app signs member claims; null: nothing is done for members over HTTP */
   claimSecret: Secret | null;
   locationAdapter: 'rows' | 'json';
@@ -149,6 +153,14 @@ const variables = z.object({
   STEWARD_PUBLIC_URL: url(['http:', 'https:'], 'https://zoom.example.com'),
   STEWARD_HOST: z.string().min(1).default('127.0.0.1'),
   STEWARD_PORT: whole(0, 65_535, 4_000),
+  STEWARD_METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  STEWARD_METRICS_PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, { error: 'expected a port from 0 to 65535' })
+    .transform(Number)
+    .refine((port) => port <= 65_535, { error: 'expected a port from 0 to 65535' })
+    .optional(),
+  STEWARD_WATCHDOG_MS: whole(0, 3_600_000, 60_000),
   STEWARD_CLAIM_SECRET: z
     .string()
     .min(32, { error: 'expected at least 32 characters; make it with: openssl rand -base64 48' })
@@ -284,6 +296,8 @@ export function parseConfig(given: Environment): Config {
     },
     publicUrl: v.STEWARD_PUBLIC_URL.replace(/\/+$/, ''),
     http: { host: v.STEWARD_HOST, port: v.STEWARD_PORT },
+    operating: { host: v.STEWARD_METRICS_HOST, port: v.STEWARD_METRICS_PORT ?? null },
+    watchdogMs: v.STEWARD_WATCHDOG_MS,
     claimSecret: v.STEWARD_CLAIM_SECRET === undefined ? null : new Secret(v.STEWARD_CLAIM_SECRET),
     locationAdapter: v.STEWARD_LOCATIONS,
     guardShare: v.STEWARD_GUARD_SHARE,

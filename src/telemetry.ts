@@ -20,7 +20,15 @@ export type TelemetryEvents = {
   /** one request to Zoom: no path, no id, no token (src/zoom/request-event.ts) */
   zoom_request: { endpoint: string; outcome: string; status: number | null; ms: number; retryAfterMs: number | null };
   /** what happened to a grant (src/grants/grant-events.ts) */
-  grant: { grantId: string; type: string };
+  grant: { grantId: string; type: string; reason?: string };
+  /** members that a slice looked at; kind: organization, cascade, member */
+  run_members: { kind: string; members: number };
+  /** a run came to its end in this process */
+  run_ended: { kind: string; outcome: string; ms: number };
+  /** what became of a meeting that the main app asked for: done, the code of the refusal, or internal */
+  meeting: { action: 'create' | 'update' | 'delete'; outcome: string };
+  /** jobs wait, slots are free, nothing is paused, and nothing starts: the process ends itself */
+  worker_wedged: { queue: string; waiting: number; active: number; slots: number; idleMs: number };
   upkeep: { task: string; found: number; failed?: string };
 };
 

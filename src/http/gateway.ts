@@ -2,15 +2,17 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { StewardError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Telemetry } from '../telemetry.ts';
 import { ApiError } from './api-error.ts';
 import { type ApiOptions, apiRoutes } from './api-routes.ts';
 import { connectPages } from './connect-pages.ts';
 import { html } from './html.ts';
+import { observeMeetings } from './observe-meetings.ts';
 import { sendPage } from './page.ts';
 
 const bodyLimitBytes = 64 * 1024;
 
-export type GatewayOptions = ApiOptions & { readonly log: Logger };
+export type GatewayOptions = ApiOptions & { readonly log: Logger; readonly telemetry: Telemetry };
 
 /** StewardError codes that are the caller's to mend, with their HTTP status; every other one is a 500. */
 export const refusalStatus: Readonly<Record<string, number>> = {
@@ -91,6 +93,7 @@ export function createGateway(options: GatewayOptions): FastifyInstance {
     });
   });
 
+  observeMeetings(app, options.telemetry);
   app.get('/healthz', async () => ({ ok: true }));
   connectPages(app, options);
   apiRoutes(app, options);

@@ -21,6 +21,7 @@ export async function startServer(services: Services): Promise<ServerProcess> {
     claimSecret: config.claimSecret,
     locationAdapter: config.locationAdapter,
     log: services.log,
+    telemetry: services.telemetry,
   });
   await app.listen({ host: config.http.host, port: config.http.port });
   const { address, port, family } = app.server.address() as AddressInfo;

@@ -7,7 +7,7 @@ import { createQueue, type QueueChoice } from './create-queue.ts';
 import { createOutboxRelay, type RelayStep } from './outbox-relay.ts';
 import { createSwitches } from './switches.ts';
 import { createTicker } from './ticker.ts';
-import { createWorkerProcess, type WorkerProcess } from './worker-process.ts';
+import { createWorkerProcess, type WorkerProcess, type WorkerProcessDeps } from './worker-process.ts';
 
 export type WorkerParts = {
   readonly config: QueueChoice & {
@@ -24,6 +24,7 @@ export type WorkerParts = {
   readonly log: Logger;
   /** checks before the first job; each is given nothing and throws one sentence */
   readonly preflight?: (queue: ReturnType<typeof createQueue>) => readonly (() => Promise<void>)[];
+  readonly companions?: WorkerProcessDeps['companions'];
   readonly settle?: () => Promise<void>;
   readonly close?: () => Promise<void>;
   readonly drainMs?: number;
@@ -56,6 +57,7 @@ export function assembleWorker(parts: WorkerParts): WorkerProcess {
     preflight: parts.preflight?.(queue) ?? [],
     settle: parts.settle ?? (async () => {}),
     close: parts.close ?? (async () => {}),
+    ...(parts.companions === undefined ? {} : { companions: parts.companions }),
     shutdownMs: config.shutdownMs,
     ...(parts.drainMs === undefined ? {} : { drainMs: parts.drainMs }),
   });

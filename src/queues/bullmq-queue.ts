@@ -220,6 +220,11 @@ export function createBullmqQueue({
       };
     },
 
+    async oldestWaitingMs(queue) {
+      const [oldest] = await producerOf(queue).getJobs(['waiting'], 0, 0, true);
+      return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp - (oldest.delay ?? 0));
+    },
+
     async failed(queue, limit) {
       const jobs = await producerOf(queue).getJobs(['failed'], 0, limit - 1, false);
       return jobs.map((job) => ({

@@ -21,6 +21,10 @@ const lines: { readonly [Name in keyof TelemetryEvents]: Line<Name> } = {
   upkeep: [({ failed }) => (failed === undefined ? 'debug' : 'warn'), 'upkeep'],
   zoom_request: ['debug', 'asked Zoom'],
   grant: ['info', 'grant'],
+  run_members: ['debug', 'run looked at members'],
+  run_ended: [({ kind }) => (kind === 'organization' || kind === 'cascade' ? 'info' : 'debug'), 'run ended'],
+  meeting: [({ outcome }) => (outcome === 'internal' ? 'warn' : 'debug'), 'meeting'],
+  worker_wedged: ['error', 'worker is wedged: jobs wait, slots are free, nothing starts; it ends itself'],
 };
 
 /** Writes every event of the process to its log. Returns how to stop. */

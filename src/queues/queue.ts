@@ -75,6 +75,8 @@ export type QueueSystem = {
     readonly process: Process;
   }): QueueConsumer;
   depth(queue: QueueName): Promise<QueueDepth>;
+  /** For how long the job that waits longest has been waiting; 0 when none does. */
+  oldestWaitingMs(queue: QueueName): Promise<number>;
   failed(queue: QueueName, limit: number): Promise<readonly FailedJob[]>;
   /** Which server this is: version, and on Redis its run id and eviction policy. */
   server(): Promise<{

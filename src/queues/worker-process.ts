@@ -28,6 +28,15 @@ export type WorkerProcess = {
   state(): 'new' | 'starting' | 'ready' | 'stopping' | 'stopped';
 };
 
+/** What runs beside the jobs, from ready to quiet: the watchdog, the sign of life. */
+export type Companion = { start(): void; stop(): Promise<void> };
+
+/** The queue of a worker that is ready, and what it does with it. */
+export type RunningQueues = {
+  readonly queue: QueueSystem;
+  readonly lanes: readonly { readonly queue: QueueName; readonly slots: number; active(): number }[];
+};
+
 export type WorkerProcessDeps = {
   readonly queue: QueueSystem;
   readonly relay: OutboxRelay;
@@ -42,6 +51,7 @@ export type WorkerProcessDeps = {
   readonly settle: () => Promise<void>;
   /** closes what the process was given, last of all */
   readonly close: () => Promise<void>;
+  readonly companions?: (running: RunningQueues) => readonly Companion[];
   /** from stop() to giving up */
   readonly shutdownMs: number;
   /** how long jobs at work may go on before they are told to stop */
@@ -73,6 +83,7 @@ export function createWorkerProcess(deps: WorkerProcessDeps): WorkerProcess {
   const { telemetry } = deps;
   const stack = createReleaseStack();
   const consumers: QueueConsumer[] = [];
+  const companions: Companion[] = [];
   let state: ReturnType<WorkerProcess['state']> = 'new';
   let stopping: Promise<StopResult> | undefined;
   let giveUp: (late: 'late') => void = () => {};
@@ -92,6 +103,7 @@ export function createWorkerProcess(deps: WorkerProcessDeps): WorkerProcess {
       ...consumers.map((consumer) => consumer.quiet()),
       deps.ticker.stop(),
       deps.relay.stop(),
+      ...companions.map((companion) => companion.stop()),
     ]);
     await within(left(), quiet, forced);
     telemetry.emit('worker_state', { state: 'draining' });
@@ -142,6 +154,13 @@ export function createWorkerProcess(deps: WorkerProcessDeps): WorkerProcess {
         await Promise.all(consumers.map((consumer) => consumer.ready()));
         deps.relay.start();
         deps.ticker.start();
+        const lanes = consumers.map(({ queue, active }) => ({
+          queue,
+          slots: deps.concurrency[queue],
+          active: () => active().length,
+        }));
+        companions.push(...(deps.companions?.({ queue: deps.queue, lanes }) ?? []));
+        for (const companion of companions) companion.start();
       } catch (error) {
         await closeAll(true, 5_000);
         state = 'stopped';
