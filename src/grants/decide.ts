@@ -42,7 +42,8 @@ export function decideToken(view: GrantView, wish: TokenWish, times: RefreshTime
   if (view.state === 'retiring' && !wish.release) return { kind: 'dead', reason: 'retiring' };
   if (view.switchedOff) return { kind: 'refuse', reason: 'paused' };
 
-  const wanted = view.sealedAccess !== null && view.version !== wish.notVersion;
+  // One refusal is enough: Zoom may disable an app whose share of failing calls is high.
+  const wanted = view.sealedAccess !== null && view.version !== wish.notVersion && !view.accessRefused;
   // A token that Zoom gave for less than what is wanted must not be rotated on and on.
   const minLeftMs = Math.min(wish.minLeftMs, Math.max(view.lifetimeMs / 2, 0));
   if (wanted && view.leftMs > 0 && view.leftMs >= minLeftMs) return { kind: 'use' };

@@ -28,6 +28,8 @@ export type GrantView = {
   readonly nextInMs: number;
   /** an attempt on this version ended unknown, or never ended */
   readonly unsettled: boolean;
+  /** somebody was refused with the access token of this version: it is not handed out again */
+  readonly accessRefused: boolean;
   /** our application is refused, and the time of the breaker is not up */
   readonly broken: boolean;
   /** until Zoom wants to hear from this client id again */
@@ -44,6 +46,7 @@ export async function findGrantView(db: Kysely<DB>, grantId: string): Promise<Gr
            ms.left as "leftMs", ms.lifetime as "lifetimeMs", ms.look as "lookInMs", coalesce(g.lease_until > steward.now() and not exists (select from steward.refresh_attempts e
                                                                    where e.id = g.lease_token and e.outcome is not null), false) as leased,
            coalesce(a.open, false) as open, coalesce(a.unsettled, false) as unsettled, coalesce(a.next, 0) as "nextInMs",
+           coalesce(a.refused, false) as "accessRefused",
            coalesce(c.breaker_until > steward.now(), false) as broken,
            coalesce(extract(epoch from c.paused_until - steward.now()) * 1000, 0)::float8 as "pausedInMs",
            exists (select from steward.switches where name in ('pause_all', 'pause_zoom')) as "switchedOff"
@@ -54,6 +57,7 @@ export async function findGrantView(db: Kysely<DB>, grantId: string): Promise<Gr
                       coalesce(extract(epoch from g.second_look_at - steward.now()) * 1000, 0)::float8 as look) ms,
       lateral (select bool_or(outcome is null and next_at > steward.now()) as open,
                       bool_or(outcome is null or outcome = 'unknown') as unsettled,
+                      bool_or(cause = 'token_refused') as refused,
                       (extract(epoch from max(next_at) - steward.now()) * 1000)::float8 as next
                  from steward.refresh_attempts where grant_id = g.id and version = g.version) a
      where g.id = ${grantId}`.execute(db);

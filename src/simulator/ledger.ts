@@ -11,6 +11,7 @@ export type Offence =
   | 'no_basic'
   | 'no_bearer'
   | 'wrong_kind_of_token'
+  | 'code_sent_again'
   | 'unknown_path'
   | 'followed_redirect'
   | 'reused_connection'

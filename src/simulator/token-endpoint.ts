@@ -74,6 +74,8 @@ function exchange(state: ZoomState, request: ZoomRequest, app: App, form: URLSea
     fingerprint: fingerprint(code),
     trouble: pending?.used ? 'used' : pending ? null : 'unknown',
   };
+  // Whatever became of the first answer: a code is for one exchange.
+  if (pending?.used) entry.offences.push('code_sent_again');
   if (!pending || pending.clientId !== app.clientId || pending.used || pending.expiresAtMs <= state.clock.nowMs()) {
     return refuse(state, request, 'code');
   }

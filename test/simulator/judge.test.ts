@@ -71,6 +71,11 @@ describe('each offence at the door is found, and refused where Zoom would refuse
     no_basic: () => post('grant_type=refresh_token&refresh_token=r', { Authorization: 'Bearer x' }),
     no_bearer: () => visit(`${simulator.url}/v2/users/me`, { headers: { Authorization: basic(admin) } }),
     wrong_kind_of_token: async () => call(simulator, { access: (await connect(simulator)).refresh }, 'GET /users/me'),
+    async code_sent_again() {
+      const code = codeFor(simulator, 'zu_admin');
+      await exchange(simulator, code);
+      return exchange(simulator, code);
+    },
     unknown_path: () => visit(`${simulator.url}/v2/accounts`),
     async followed_redirect() {
       const pair = await connect(simulator);
