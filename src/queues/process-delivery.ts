@@ -6,6 +6,8 @@ import type { Process, QueueDelivery } from './queue.ts';
 import type { Switches } from './switches.ts';
 
 const pausedMs = 5_000;
+// The database may be away for long, and each start counts against poison (settings.ts): seldom after a minute.
+const databaseAwayMs = (starts: number): number => (starts <= 12 ? 5_000 : 60_000);
 
 type Outcome = TelemetryEvents['job_finished']['outcome'];
 
@@ -62,8 +64,9 @@ export function createProcess({
       const why = await isPaused(delivery);
       outcome = why === undefined ? await runJob(deps, delivery) : snooze(pausedMs, why);
     } catch (error) {
-      // The database is away: nothing of the job has begun.
-      outcome = { kind: 'failed', error, retryInMs: pausedMs };
+      // Nothing of the job has begun: no attempt is used, else an outage of minutes would lose it for good.
+      deps.log.warn({ err: error, job, jobId, key, attempt, queue }, 'a job waits for the database');
+      outcome = snooze(databaseAwayMs(delivery.starts), 'the database is away');
     }
     const detail = detailOf(outcome);
     const ms = performance.now() - startedAt;

@@ -38,8 +38,12 @@ export async function settle(
       throw new UnrecoverableError(`${outcome.error.code}: ${outcome.error.message}`);
     case 'snooze':
       if (outcome.ms > longestSnoozeInQueueMs || job.attemptsStarted >= snoozesInQueue) {
-        await handOver(outcome.ms);
-        return { snoozed: outcome.reason };
+        const handedOver = await handOver(outcome.ms).then(
+          () => true,
+          () => false,
+        );
+        // Without the outbox the queue keeps it after all: a throw here would use an attempt.
+        if (handedOver) return { snoozed: outcome.reason };
       }
       await job.moveToDelayed(Date.now() + outcome.ms, token);
       throw new DelayedError(outcome.reason);

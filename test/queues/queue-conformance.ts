@@ -199,6 +199,18 @@ export function queueConformance(server: () => QueueServer): void {
     expect(await system.failed('quick', 10)).toEqual([]);
   });
 
+  test('a long snooze that the outbox does not take waits in the queue, and uses no attempt', async () => {
+    const system = harness.system();
+    harness.outboxAway = true;
+    const { consumer, seen } = consume(system, () => snooze(3_600_000, 'not for long'));
+    await system.publish([message('x', { attempts: 1 })]);
+    await until('the delayed job', async () => (await system.depth('quick')).delayed === 1);
+    await consumer.close();
+    expect(seen).toHaveLength(1);
+    expect(harness.handedOver).toEqual([]);
+    expect(await system.failed('quick', 10)).toEqual([]);
+  });
+
   test('a shutdown hands the job back without using an attempt, and another process goes on', async () => {
     const system = harness.system();
     const begun = signal();

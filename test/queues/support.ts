@@ -37,6 +37,8 @@ export async function until(what: string, holds: () => Promise<boolean> | boolea
 export type QueueHarness = {
   readonly telemetry: Telemetry;
   readonly handedOver: { job: string; key: string; delayMs: number }[];
+  /** set: the outbox takes nothing */
+  outboxAway: boolean;
   /** a queue system of its own prefix; another call plays another process on the same queues */
   system(times?: { lockDuration: number; stalledInterval: number }): QueueSystem;
   close(): Promise<void>;
@@ -54,9 +56,10 @@ export async function createQueueHarness(server: QueueServer): Promise<QueueHarn
   const handedOver: { job: string; key: string; delayMs: number }[] = [];
   const systems: QueueSystem[] = [];
   const consumers: QueueConsumer[] = [];
-  return {
+  const harness: QueueHarness = {
     telemetry,
     handedOver,
+    outboxAway: false,
     system(times = shortTimes) {
       const url = new Secret(server.url);
       const backend =
@@ -69,6 +72,7 @@ export async function createQueueHarness(server: QueueServer): Promise<QueueHarn
         telemetry,
         times,
         handOver: async ({ job, key }, delayMs) => {
+          if (harness.outboxAway) throw new Error('connect ECONNREFUSED');
           handedOver.push({ job, key, delayMs });
         },
       });
@@ -86,6 +90,7 @@ export async function createQueueHarness(server: QueueServer): Promise<QueueHarn
       await Promise.all(systems.map((system) => system.close()));
     },
   };
+  return harness;
 }
 
 export const message = (key: string, over: Partial<QueueMessage> = {}): QueueMessage => ({
