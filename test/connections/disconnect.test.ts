@@ -8,6 +8,7 @@ import {
 import { createConnectLink } from '../../src/connections/links.ts';
 import { endGoneOrganizations, watchPlans } from '../../src/connections/plan-and-organization.ts';
 import { endConnection, requestDisconnect } from '../../src/connections/request-disconnect.ts';
+import { nameStuckCascades } from '../../src/connections/stuck-cascades.ts';
 import { useDatabase } from '../support/database.ts';
 import { advance, begin, connectActive, consent } from './connecting.ts';
 import { advanceClock, advanceToMorning, connectionRow, insertOrganization, toldTypes } from './organization.ts';
@@ -169,6 +170,28 @@ describe('disconnecting', () => {
     );
     expect(result).toMatchObject({ state: 'none', runId: null });
     expect(await connectionRow(db, link.connectionId)).toMatchObject({ state: 'none', disconnected_at: null });
+  });
+
+  it('a cascade that does not end is named once for operators, unless they stopped it; nothing changes', async () => {
+    const { db, disconnect, connectionId, row, endRun } = await setting();
+    await disconnect();
+    const named = async () => {
+      const entries = db.selectFrom('steward.audit_log').select('data').where('subject_id', '=', connectionId);
+      return (await entries.where('action', '=', 'connection.cascade_stuck').execute()).length;
+    };
+    expect(await nameStuckCascades(db)).toBe(0);
+    await advanceClock(db, '1 hour');
+    await sql`insert into steward.switches (name, reason, actor, since) values ('pause_writes', 'test', 'operator:ana', steward.now())`.execute(
+      db,
+    );
+    await nameStuckCascades(db);
+    expect(await named()).toBe(0);
+    await sql`delete from steward.switches`.execute(db);
+    await nameStuckCascades(db);
+    await nameStuckCascades(db);
+    expect(await named()).toBe(1);
+    expect(await row()).toMatchObject({ state: 'disconnecting', generation: 3 });
+    await endRun();
   });
 
   it('after an automatic cascade the grant stays sealed for 24 hours', async () => {

@@ -4,6 +4,7 @@ import { expireCandidates } from '../../connections/expire-candidates.ts';
 import { releaseUndoneGrants } from '../../connections/finish-disconnect.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { endGoneOrganizations, watchPlans } from '../../connections/plan-and-organization.ts';
+import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
 import type { Database } from '../../db/database.ts';
 import type { UpkeepResult } from '../services/job-services.ts';
 import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
@@ -33,6 +34,7 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   plans_ended: counted((db) => watchPlans(db)),
   runs_left_behind: findRunsLeftBehind,
   unfinished_disconnects: findUnfinishedDisconnects,
+  cascades_stuck: counted((db) => nameStuckCascades(db)),
   grants_released: counted(releaseUndoneGrants),
   personal_connections_settled: counted((db) => settlePersonalConnections(db)),
   directories_due: findDirectoriesDue,
