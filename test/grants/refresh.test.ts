@@ -338,6 +338,13 @@ describe('step 5: commit first', () => {
     await sql`alter table steward.away rename to refresh_attempts`.execute(database.db);
     expect(tokenOf(await waiting)).toBe(`access-${family}-1`);
     expect(zoom.sent).toHaveLength(1);
+    // Its hour began when Zoom answered, not when the database came back: two tries had failed by then.
+    const { rows } = await sql<{ waitedMs: number }>`
+      select (extract(epoch from a.ended_at - g.refreshed_at) * 1000)::float8 as "waitedMs"
+        from steward.grants g join steward.refresh_attempts a on a.grant_id = g.id where g.id = ${grantId}`.execute(
+      database.db,
+    );
+    expect(rows[0]?.waitedMs).toBeGreaterThan(40);
   });
 
   test('the acknowledgement of the commit is lost: the pair serves, and every connection looks what it brought', async () => {
