@@ -136,7 +136,7 @@ describe('dying', () => {
       jobs: [tryIt],
       telemetry,
       pollMs: noPollMs,
-      leaseMs: 150,
+      leaseMs: 600_000,
       onStep: (at) => {
         if (at !== step) return;
         reached.fire();
@@ -159,6 +159,7 @@ describe('dying', () => {
     if (step !== 'deleted') {
       // Its lease holds: nobody takes it before.
       expect(await next.moveBatch()).toBe(0);
+      await sql`update steward.outbox set lease_until = steward.now() - interval '1 second'`.execute(database.db);
     }
     next.start();
     await until(
