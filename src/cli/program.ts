@@ -49,6 +49,9 @@ function createProgram(io: CliIo, json: boolean, finish: (code: ExitCode) => voi
   return program;
 }
 
+/** Codes of StewardError that mean an argument which cannot be. */
+const usageCodes: ReadonlySet<string> = new Set(['usage', 'unknown_check']);
+
 const wantsJson = (argv: readonly string[]): boolean => argv.includes('--json');
 
 // For reconcile 2 means that there are changes.
@@ -61,7 +64,7 @@ function reportFailure(io: CliIo, argv: readonly string[], error: unknown): Exit
   const message = describe(error);
   if (wantsJson(argv)) io.stderr(`${JSON.stringify({ error: { code, message, ...known?.context } })}\n`);
   else io.stderr(`${message}\n`);
-  if (code === 'usage') return usageCode(argv);
+  if (usageCodes.has(code)) return usageCode(argv);
   return refusals.has(code) ? exitCodes.refused : exitCodes.error;
 }
 

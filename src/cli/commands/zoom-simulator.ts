@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import { StewardError } from '../../errors.ts';
-import type { ToggleName } from '../../simulator/toggles.ts';
+import type { ToggleName, Toggles } from '../../simulator/toggles.ts';
 import { defineCommand } from '../define-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { waitForStop } from '../wait-for-stop.ts';
@@ -28,6 +28,17 @@ function togglesOf(list: readonly string[]): Partial<Record<ToggleName, string>>
     return [name, reading] as const;
   });
   return Object.fromEntries(pairs);
+}
+
+/** A toggle or reading that does not exist is wrong usage, with the sentence that names those that do. */
+function assertKnown(apply: () => Toggles): void {
+  try {
+    apply();
+  } catch (error) {
+    throw new StewardError('usage', `${(error as Error).message}; docs/zoom-simulator.md lists them.`, {
+      cause: error,
+    });
+  }
 }
 
 /** `zoom-simulator` */
@@ -60,10 +71,14 @@ forgotten when it stops; then its ledger of every call is judged. See docs/zoom-
   ],
   async action({ io, print, options: { port: zoomPort, controlPort, host, profile, seed, toggle } }) {
     const { startSimulator } = await import('../../simulator/start-simulator.ts');
+    const { profile: readingsOf, withToggles } = await import('../../simulator/toggles.ts');
+    const { defaultWorld } = await import('../../simulator/world.ts');
+    const toggles = togglesOf(toggle);
+    assertKnown(() => withToggles(readingsOf(profile), toggles));
     const simulator = await startSimulator({
       host,
       profile,
-      toggles: togglesOf(toggle),
+      toggles,
       ...(zoomPort === undefined ? {} : { port: zoomPort }),
       ...(controlPort === undefined ? {} : { controlPort }),
       ...(seed === undefined ? {} : { seed }),
@@ -73,7 +88,11 @@ forgotten when it stops; then its ledger of every call is judged. See docs/zoom-
         { url: simulator.url, controlUrl: simulator.controlUrl, ...simulator.endpoints },
         () => `Zoom ${simulator.url}, control ${simulator.controlUrl}`,
       );
-      print.note(`For a worker or server: STEWARD_MODE=simulator ZOOM_BASE_URL=${simulator.url}`);
+      const [app, account] = [defaultWorld.apps?.[0], defaultWorld.accounts?.[0]];
+      print.note(
+        `For a worker or server: STEWARD_MODE=simulator ZOOM_BASE_URL=${simulator.url} ZOOM_ADMIN_CLIENT_ID=${app?.clientId} ZOOM_ADMIN_CLIENT_SECRETS=${app?.secrets[0]}`,
+      );
+      print.note(`To approve, sign in as ${account?.users?.map(({ email }) => email).join(' or ')}.`);
       await waitForStop(io.signal);
       const judgement = simulator.judge();
       print.item(judgement, () =>
