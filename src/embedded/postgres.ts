@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,9 +44,11 @@ export async function startTemporaryPostgres(flags: readonly string[] = []): Pro
       { cause: error },
     );
   }
-  // A process that ends without stop() must not leave the server behind.
+  // A process that ends without stop() must leave neither the server nor its directory behind: SIGQUIT is an immediate
+  // shutdown, and what is left is removed until the server has written its last.
   const killServer = (): void => {
-    (server as unknown as { process?: { kill(signal: string): void } }).process?.kill('SIGINT');
+    (server as unknown as { process?: { kill(signal: string): void } }).process?.kill('SIGQUIT');
+    removeNow(dir);
   };
   process.once('exit', killServer);
   return {
@@ -56,4 +59,19 @@ export async function startTemporaryPostgres(flags: readonly string[] = []): Pro
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+const removeTries = 40;
+const removeEveryMs = 25;
+
+/** Removes a directory in which a process that is ending may still write; for exit handlers, which cannot await. */
+function removeNow(dir: string): void {
+  for (let tries = 0; tries < removeTries && existsSync(dir); tries += 1) {
+    try {
+      rmSync(dir, { recursive: true, force: true });
+    } catch {
+      // not empty again: another try
+    }
+    if (existsSync(dir)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, removeEveryMs);
+  }
 }

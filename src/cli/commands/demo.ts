@@ -31,7 +31,7 @@ export const demo = defineCommand<Options>({
   summary: 'the whole story on a fresh database, checked by SQL at every turn',
   details: `Plays the life of one organization on a fresh embedded Postgres, a queue of its own and a simulated Zoom at its most
 cruel: connect, fan-out, take-overs, interruption, reconnect, disconnect, restore. Every turn is checked by SQL written
-from the story. Nothing is left afterwards.`,
+from the story. Only the log that it names stays.`,
   examples: [
     'demo',
     'demo --members 100000 --queue redis',
