@@ -4,11 +4,13 @@ import { lockConnection } from './authority.ts';
 import { expireAttempts } from './consume-state.ts';
 import { endLink } from './links.ts';
 
+// steward.now() in a filter is called for every row; a sub-select, once.
+
 /** Org connections whose scheduled verification, or retry, is due; oldest first. Those without a time are due too. */
 export async function listDueVerifications(db: Database, limit = 100): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from steward.org_connections
-     where state in ('active', 'interrupted') and coalesce(verify_due_at, '-infinity') <= steward.now()
+     where state in ('active', 'interrupted') and coalesce(verify_due_at, '-infinity') <= (select steward.now())
      order by coalesce(verify_due_at, '-infinity') limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }
@@ -17,7 +19,7 @@ export async function listDueVerifications(db: Database, limit = 100): Promise<s
 export async function listDueCandidates(db: Database, limit = 100): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from steward.candidates
-     where look_due_at <= steward.now() and expires_at > steward.now()
+     where look_due_at <= (select steward.now()) and expires_at > (select steward.now())
        and (state in ('exchanged', 'unidentified', 'verifying', 'waiting') or sealed_access is not null)
      order by look_due_at limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
@@ -69,9 +71,10 @@ export async function listStaleDirectories(
       union
       select g.zoom_account_id from steward.candidates k join steward.grants g on g.id = k.grant_id where k.state in ('verifying', 'waiting'))
     select u.zoom_account_id as id from used u left join steward.directories d using (zoom_account_id)
-     where coalesce(d.synced_at <= steward.now() - ${hours} * interval '1 hour', true)
-       and coalesce(d.blocked_until <= steward.now(), true) and coalesce(d.walk_lease_until <= steward.now(), true)
-       and coalesce((d.refused ->> 'at')::timestamptz <= steward.now() - ${refusedAgainMinutes} * interval '1 minute', true)
+    cross join (select steward.now() as now offset 0) at
+     where coalesce(d.synced_at <= at.now - ${hours} * interval '1 hour', true)
+       and coalesce(d.blocked_until <= at.now, true) and coalesce(d.walk_lease_until <= at.now, true)
+       and coalesce((d.refused ->> 'at')::timestamptz <= at.now - ${refusedAgainMinutes} * interval '1 minute', true)
      order by d.synced_at nulls first limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }

@@ -95,6 +95,65 @@ test('organizations not looked at for a day are, others are not', async () => {
   expect(await keys('reconcile-organization')).toEqual([stale.organizationId]);
 });
 
+test('so are those without a connection whose members have a Zoom of their own; not those without any, nor deleted ones', async () => {
+  const [external, managed, none, deleted, young] = Array.from({ length: 5 }, () => randomUUID());
+  await sql`
+    insert into steward_app.organizations (id, name, created_at, deleted_at)
+    select id, 'Own', case when id = ${young} then now() else now() - interval '3 days' end, case when id = ${deleted} then now() end
+      from unnest(${[external, managed, none, deleted, young]}::uuid[]) id`.execute(database.db);
+  await sql`
+    insert into steward_app.personal_connections (member_id, organization_id, state)
+    select gen_random_uuid(), id, 'connected' from unnest(${[external, deleted, young]}::uuid[]) id`.execute(
+    database.db,
+  );
+  await sql`
+    insert into steward.personal_connections (id, organization_id, member_id, state)
+    values (gen_random_uuid(), ${managed}, gen_random_uuid(), 'disconnected')`.execute(database.db);
+  await due();
+  expect((await keys('reconcile-organization')).sort()).toEqual([external, managed].sort());
+  await sql`delete from steward_app.personal_connections`.execute(database.db);
+  await sql`delete from steward.personal_connections`.execute(database.db);
+});
+
+test('the walk over all organizations comes to each, a stretch a tick, and begins anew', async () => {
+  const total = 2_500;
+  await sql`
+    insert into steward_app.organizations (id, name, created_at) select gen_random_uuid(), 'Walked', now() - interval '3 days' from generate_series(1, ${total}::int)`.execute(
+    database.db,
+  );
+  await sql`
+    insert into steward.org_connections (id, organization_id, state, created_at, verify_due_at)
+    select gen_random_uuid(), id, 'none', now() - interval '3 days', null from steward_app.organizations where name = 'Walked'`.execute(
+    database.db,
+  );
+  const found: number[] = [];
+  for (let ticks = 0; ticks < 20 && found.at(-1) !== 0; ticks++) {
+    await due();
+    found.push(new Set(await keys('reconcile-organization')).size);
+    if (found.at(-1) === found.at(-2)) break;
+  }
+  expect(found[0]).toBe(200);
+  expect(found.at(-1)).toBe(total);
+  // All are still due: their jobs have not run. What waits in the outbox is not said twice.
+  await due();
+  expect(await keys('reconcile-organization')).toHaveLength(total);
+  await sql`delete from steward_app.organizations where name = 'Walked'`.execute(database.db);
+});
+
+test('copies of locations that can no longer be restored are deleted', async () => {
+  await sql`
+    insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation, run_id, archived_at, expires_at)
+    select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'rows', 0, '{}', '', 'member_inactive', false, 1, gen_random_uuid(),
+           steward.now() - interval '90 days', steward.now() + days * interval '1 day' from unnest(array[-1, 1]) days`.execute(
+    database.db,
+  );
+  await due();
+  const { rows } = await sql`select expires_at > steward.now() as kept from steward.archived_locations`.execute(
+    database.db,
+  );
+  expect(rows).toEqual([{ kept: true }]);
+});
+
 test('connections whose verification is due are verified', async () => {
   const dueNow = await connection({ verifyIn: '-1 minute' });
   await connection({ verifyIn: '1 hour' });

@@ -240,7 +240,7 @@ const connections: TableSpec[] = [
     indexes: [
       'create index org_connections_grant on steward.org_connections (grant_id)',
       'create index org_connections_account on steward.org_connections (zoom_account_id)',
-      `create index org_connections_verify on steward.org_connections (verify_due_at) where state in ('active', 'interrupted')`,
+      `create index org_connections_verify on steward.org_connections (coalesce(verify_due_at, '-infinity')) where state in ('active', 'interrupted')`,
       `create index org_connections_deadline on steward.org_connections (deadline_at) where state = 'interrupted'`,
     ],
   },
@@ -513,7 +513,9 @@ const reconciliation: TableSpec[] = [
       needs_location_since: ['timestamptz not null', 'Since when.'],
       run_id: ['uuid not null', 'Run that left it so.'],
     },
-    indexes: ['create index event_type_flags_organization on steward.event_type_flags (organization_id)'],
+    indexes: [
+      'create index event_type_flags_organization on steward.event_type_flags (organization_id, event_type_id)',
+    ],
   },
   {
     name: 'steward.untold_location_changes',

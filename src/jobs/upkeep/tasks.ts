@@ -6,11 +6,14 @@ import { settlePersonalConnections } from '../../connections/personal-connection
 import { endGoneOrganizations, watchPlans } from '../../connections/plan-and-organization.ts';
 import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
 import type { Database } from '../../db/database.ts';
+import { pruneArchivedLocations } from '../../reconciliation/locations-restore.ts';
 import type { UpkeepResult } from '../services/job-services.ts';
 import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
 import { findFullPassesDue, findRunsLeftBehind, findUnfinishedDisconnects } from './runs-due.ts';
 
 export type UpkeepTask = (db: Database) => Promise<UpkeepResult>;
+
+const archivesAtOnce = 5_000;
 
 const counted =
   (task: (db: Database) => Promise<number>): UpkeepTask =>
@@ -40,4 +43,7 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   directories_due: findDirectoriesDue,
   directories_deleted: counted(deleteUnusedDirectories),
   full_passes_due: findFullPassesDue,
+  archives_pruned: counted((db) =>
+    db.transaction().execute((trx) => pruneArchivedLocations(trx, { limit: archivesAtOnce })),
+  ),
 });
