@@ -50,11 +50,16 @@ export async function reconcileMember(
   return total;
 }
 
-/** The organization the member is in, and those that still have stored rows of them. */
+/**
+ * The organization the member is in, those that still have stored rows of them, and those whose event types they are
+ * to serve: who left before any run came by has no rows.
+ */
 async function listOrganizations(db: Database, memberId: string): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select organization_id as id from steward_app.members where id = ${memberId}
      union select organization_id from steward.member_facts where member_id = ${memberId}
+     union select organization_id from steward_app.event_types where host_member_id = ${memberId}
+     union select organization_id from steward_app.event_type_hosts where member_id = ${memberId}
      order by 1`.execute(db);
   return rows.map(({ id }) => id);
 }

@@ -115,6 +115,12 @@ begin
     with_zoom := steward.zoom_event_types_json(organization, start_after, page_size);
   end if;
   select * into page from steward.location_page(organization, start_after, page_size, with_zoom, false);
+  -- A flag outlives its event type by one pass at most: nobody can give a location to what is deleted or moved away.
+  if not (select f.observe from steward.location_facts(organization) f) then
+    delete from steward.event_type_flags f
+     where f.organization_id = organization and f.event_type_id > start_after and f.event_type_id <= coalesce(page.upto, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+       and not exists (select from steward_app.event_types e where e.id = f.event_type_id and e.organization_id = organization);
+  end if;
   return query
   select page.upto, cardinality(page.event_types), d.*
     from steward.reconcile_locations(organization, run, from_adapter, page.event_types, with_zoom) d;
