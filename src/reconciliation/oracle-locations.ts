@@ -102,7 +102,6 @@ function remove(world: World, eventType: WorldEventType, cause: RemovalCause): L
   const fallback = others.length === 0 && wanted ? { id: `fallback of ${eventType.id}`, ...wanted } : null;
   const left = fallback ? [fallback] : others;
   const offered = isOffered(world, cause);
-  const removal = Math.max(0, ...eventType.archives.map((archive) => archive.removal)) + 1;
   const archived = eventType.locations.flatMap((location, place): WorldArchive[] =>
     isZoom(location)
       ? [
@@ -114,7 +113,7 @@ function remove(world: World, eventType: WorldEventType, cause: RemovalCause): L
             cause,
             offered,
             generation: world.connection?.generation ?? 0,
-            removal,
+            overtaken: false,
             expired: false,
             accepted: false,
           },
@@ -126,7 +125,7 @@ function remove(world: World, eventType: WorldEventType, cause: RemovalCause): L
     after: {
       ...eventType,
       locations: left,
-      archives: [...eventType.archives, ...archived],
+      archives: [...eventType.archives.map((archive) => ({ ...archive, overtaken: true })), ...archived],
       needsLocation: left.length === 0,
     },
   };
@@ -134,10 +133,9 @@ function remove(world: World, eventType: WorldEventType, cause: RemovalCause): L
 
 /** The copies of the newest removal, if they may return and nobody edited the locations since. */
 function restorable({ connection }: World, { locations, archives }: WorldEventType): readonly WorldArchive[] {
-  const newest = Math.max(...archives.map((archive) => archive.removal));
   return archives.filter(
     (archive) =>
-      archive.removal === newest &&
+      !archive.overtaken &&
       !archive.expired &&
       sameLocations(archive.left, locations) &&
       (!archive.offered || archive.accepted || (connection?.restoreGenerations ?? []).includes(archive.generation)),

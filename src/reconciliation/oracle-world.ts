@@ -100,8 +100,8 @@ export type WorldArchive = {
   readonly offered: boolean;
   /** generation of the connection when it was removed */
   readonly generation: number;
-  /** locations removed together have the same number; a later removal has a higher one */
-  readonly removal: number;
+  /** Zoom was there again and was taken away again since: this copy never returns */
+  readonly overtaken: boolean;
   readonly expired: boolean;
   readonly accepted: boolean;
 };

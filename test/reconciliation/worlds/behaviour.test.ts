@@ -4,16 +4,14 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { lookAt } from '../../../src/reconciliation/oracle-locations.ts';
 import { addressKey } from '../../../src/reconciliation/oracle-match.ts';
 import { answerFor } from '../../../src/reconciliation/oracle-members.ts';
-import type { World, WorldEventType } from '../../../src/reconciliation/oracle-world.ts';
 import { useDatabase } from '../../support/database.ts';
-import { applyArchiveChanges, applyEdits, rewriteHosts } from './apply-changes.ts';
 import type { Prints } from './compare-locations.ts';
-import { changed, type Edit } from './edits.ts';
-import { type LocationWorld, onlyEventType, readHandWorlds } from './hand-worlds.ts';
+import { changedHandWorlds, playableHandWorlds, secondLook, shown } from './hand-rounds.ts';
+import { onlyEventType, readHandWorlds } from './hand-worlds.ts';
 import { playRound, type Round } from './play.ts';
-import type { ExpectedLocations } from './vocabulary-locations.ts';
-import { type PlayedWorld, walkTimes } from './world-rows.ts';
-import { rewriteFacts, writeWorlds } from './write-worlds.ts';
+import { playSecondRound } from './second-round.ts';
+import { walkTimes } from './world-rows.ts';
+import { writeWorlds } from './write-worlds.ts';
 
 const page = readFileSync(new URL('../../../docs/behaviour.md', import.meta.url), 'utf8');
 const hand = readHandWorlds(page);
@@ -69,34 +67,11 @@ describe('by the engine', () => {
   let second: Round;
 
   beforeAll(async () => {
-    const members = hand.members.map(
-      ({ line, world }): PlayedWorld => ({ key: `line ${line}`, adapter: 'rows', world }),
-    );
-    const locations = hand.locations.flatMap(({ line, world }) =>
-      (['rows', 'json'] as const).map((adapter): PlayedWorld => ({ key: `line ${line} ${adapter}`, adapter, world })),
-    );
+    const worlds = playableHandWorlds(hand);
     const times = walkTimes(Date.now());
-    await writeWorlds(database.db, [...members, ...locations], times);
-    first = await playRound(database.db, [...members, ...locations], prints);
-
-    const again = first.worlds.flatMap((played) => {
-      const row = hand.locations.find(({ line }) => `line ${line} ${played.adapter}` === played.key);
-      if (!row?.second) return [];
-      const [world] = secondLook(row, onlyEventType(played.world));
-      const edits = new Map([[onlyEventType(world).id, editsOf(row, onlyEventType(played.world))]]);
-      return [{ ...played, world, edits, archives: new Map([[onlyEventType(world).id, row.second.change.archives]]) }];
-    });
-    await rewriteFacts(database.db, again, times);
-    await rewriteHosts(database.db, again);
-    for (const adapter of ['rows', 'json'] as const)
-      await applyEdits(
-        database.db,
-        adapter,
-        again.filter((world) => world.adapter === adapter),
-        first.stored[adapter],
-      );
-    await applyArchiveChanges(database.db, again);
-    second = await playRound(database.db, again, prints);
+    await writeWorlds(database.db, worlds, times);
+    first = await playRound(database.db, worlds, prints);
+    second = await playSecondRound(database.db, changedHandWorlds(hand, first.worlds), { first, prints, times });
   }, 300_000);
 
   const about = (round: Round, line: number) =>
@@ -115,23 +90,3 @@ describe('by the engine', () => {
     expect(rows).toEqual([{ key }]);
   });
 });
-
-/** An event type as the page shows it. */
-function shown({ locations, needsLocation }: WorldEventType): ExpectedLocations {
-  const names = locations.map(({ id }) => (id.startsWith('fallback') ? 'fallback' : id.replace(/^event type /, '')));
-  return { names, flagged: needsLocation };
-}
-
-const editsOf = ({ second }: LocationWorld, eventType: WorldEventType): readonly Edit[] =>
-  second?.change.edits(shown(eventType).names) ?? [];
-
-/** The world of the second look, and its event type. */
-function secondLook(row: LocationWorld, left: WorldEventType): [World, WorldEventType] {
-  const { change } = row.second ?? {};
-  if (!change) throw new Error(`${row.name}: no second look`);
-  const edits = new Map([[left.id, editsOf(row, left)]]);
-  const world = change.facts(
-    changed({ ...row.world, eventTypes: [left] }, edits, new Map([[left.id, change.archives]])),
-  );
-  return [world, onlyEventType(world)];
-}

@@ -1,14 +1,14 @@
 import { afterAll, expect, test } from 'vitest';
 import { useDatabase } from '../../support/database.ts';
-import { applyArchiveChanges, applyEdits, rewriteHosts } from './apply-changes.ts';
 import { eventKinds } from './combinations.ts';
 import type { Prints } from './compare-locations.ts';
 import { countCombinations, countOutcomes, coverageTable, expectedCoverage, unexpected } from './coverage.ts';
 import { changeWorld } from './generate-changes.ts';
 import { generateWorlds } from './generate-worlds.ts';
 import { playRound, type Round } from './play.ts';
+import { playSecondRound } from './second-round.ts';
 import { type PlayedWorld, walkTimes } from './world-rows.ts';
-import { rewriteFacts, writeWorlds } from './write-worlds.ts';
+import { writeWorlds } from './write-worlds.ts';
 
 /** Every combination this often, with each kind of event type. */
 const least = 100;
@@ -50,17 +50,7 @@ test('oracle and engine agree on generated worlds', async () => {
     if (!left || left.key !== draft.key) throw new Error('worlds come back in order');
     return index % 2 === 0 ? [{ ...left, ...changeWorld(draft, left.world, seed + index) }] : [];
   });
-  await rewriteFacts(database.db, changes, times);
-  await rewriteHosts(database.db, changes);
-  for (const adapter of ['rows', 'json'] as const)
-    await applyEdits(
-      database.db,
-      adapter,
-      changes.filter((change) => change.adapter === adapter),
-      round.stored[adapter],
-    );
-  await applyArchiveChanges(database.db, changes);
-  const second = await playRound(database.db, changes, prints);
+  const second = await playSecondRound(database.db, changes, { first: round, prints, times });
   rounds.push(second);
   expect(first(second.differences)).toEqual(none);
 }, 600_000);

@@ -1,8 +1,12 @@
-import { sql } from 'kysely';
+import { randomUUID } from 'node:crypto';
+import { sql, type Transaction } from 'kysely';
 import type { Database } from '../../../src/db/database.ts';
+import type { DB } from '../../../src/db/schema.ts';
 import { advanceRun, type Slice } from '../../../src/reconciliation/advance-run.ts';
 import type { LocationAdapter } from '../../../src/reconciliation/locations-adapter.ts';
-import { organizationOf } from './world-ids.ts';
+import { reconcileEventTypes } from '../../../src/reconciliation/locations-apply.ts';
+import type { World } from '../../../src/reconciliation/oracle-world.ts';
+import { idOf, organizationOf } from './world-ids.ts';
 
 export type RunRequest = { readonly key: string; readonly adapter: LocationAdapter };
 
@@ -32,4 +36,28 @@ export async function runOrganizations(db: Database, requests: readonly RunReque
   await Promise.all([work(), work(), work()]);
   await sql`update steward.runs set state = 'superseded' where state in ('queued', 'running', 'held')`.execute(db);
   return results;
+}
+
+/**
+ * A look at every event type by its id, as the runs of members and event types take, and taken back at once.
+ * @returns what there was still to do, by world
+ */
+export async function lookAgain(
+  db: Database,
+  worlds: readonly (RunRequest & { readonly world: World })[],
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const { key, adapter, world } of worlds) {
+    const request = { organizationId: organizationOf(key), adapter, runId: randomUUID() };
+    const eventTypeIds = world.eventTypes.map(({ id }) => idOf(key, id));
+    const trx = await db.startTransaction().execute();
+    try {
+      const counts = await reconcileEventTypes(trx as Transaction<DB>, { ...request, eventTypeIds });
+      if (Object.values(counts).some((count) => count > 0))
+        found.push(`a look after the run: ${key} (${adapter}): ${JSON.stringify(counts)}`);
+    } finally {
+      await trx.rollback().execute();
+    }
+  }
+  return found;
 }
