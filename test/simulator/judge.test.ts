@@ -137,6 +137,20 @@ describe('offences that only show in the whole', () => {
     expect(rules()).toContain('token_sent_before_outcome');
   });
 
+  test('a refresh whose caller hung up is on its way until Zoom has acted', async () => {
+    const pair = await connect(simulator);
+    await refresh(simulator, pair.refresh);
+    await refresh(simulator, pair.refresh);
+    const [first, second] = simulator.ledger().filter((entry) => entry.endpoint === 'oauth.refresh');
+    if (!first || !second) throw new Error('Expected two refreshes in the ledger');
+    const hungUp = { ...first, outcome: 'client_gone', status: null } as const;
+    const after = { ...second, token: null };
+    const overlapping = (actedAt: number) =>
+      judgeLedger([{ ...hungUp, actedAt }, after]).findings.map((finding) => finding.rule);
+    expect(overlapping(second.arrivedAt + 1)).toEqual(['overlapping_refreshes']);
+    expect(overlapping(first.arrivedAt)).toEqual([]);
+  });
+
   test('refreshes of different grants at a time are no offence', async () => {
     const [mine, theirs] = [await connect(simulator), await connect(simulator, 'zu_owner')];
     const { id } = simulator.control.addFault({ endpoint: 'oauth.refresh', kind: 'hold' });
