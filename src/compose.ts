@@ -23,6 +23,7 @@ import type { WorkerProcess } from './queues/worker-process.ts';
 import { defaultGuardRail } from './reconciliation/guard-rail.ts';
 import { createReleaseStack } from './release-stack.ts';
 import { createTelemetry, type Telemetry, type TelemetryEvents } from './telemetry.ts';
+import { flushTraces } from './trace-context.ts';
 import { createZoomApi } from './zoom/api.ts';
 import { simulatorEndpoints, zoomEndpoints } from './zoom/endpoints.ts';
 import { createZoomOauth, type ZoomClient } from './zoom/oauth.ts';
@@ -72,6 +73,7 @@ export function createServices(
   const telemetry = given.telemetry ?? createTelemetry();
   const stack = createReleaseStack();
   stack.add('log subscription', logTelemetry(telemetry, log));
+  stack.add('traces', flushTraces);
   const metrics = createMetrics(telemetry);
   stack.add('metrics subscription', () => metrics.stop());
 

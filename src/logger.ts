@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { scrub } from './scrub.ts';
+import { traceFields } from './trace-context.ts';
 
 /** The log of a process: constant messages, data in fields. */
 export type Logger = PinoLogger;
@@ -58,6 +59,8 @@ export function createLogger({ level, destination }: { level: LogLevel; destinat
       level,
       base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
+      // Which trace a line belongs to, where there are traces.
+      mixin: () => ({ ...traceFields() }),
       formatters: { level: (label) => ({ level: label }) },
       // Three levels deep: pino has no "anywhere", and our own fields are not deeper.
       redact: {

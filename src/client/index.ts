@@ -17,6 +17,8 @@ export type StewardOptions = {
   readonly timeoutMs?: number;
   /** secret with which member claims are signed; needed for what members do */
   readonly claimSecret?: string;
+  /** W3C traceparent of what is under way, if the main app traces: announcements carry it to the job they begin */
+  readonly traceparent?: () => string | undefined;
 };
 
 /** Owner or admin of the organization on whose behalf the main app acts. */
@@ -108,7 +110,16 @@ export function createSteward(options: StewardOptions) {
   const changed =
     (subject: string) =>
     async (trx: Queryable, id: string): Promise<void> => {
-      await query(trx, 'select steward.changed($1, $2)', [subject, id]);
+      const parent = options.traceparent?.();
+      // In a sub-query that cannot be flattened, so that it is set before it is read.
+      if (parent === undefined) await query(trx, 'select steward.changed($1, $2)', [subject, id]);
+      else
+        await query(
+          trx,
+          `with traced as materialized (select set_config('steward.traceparent', $3, true))
+           select steward.changed($1, $2) from traced`,
+          [subject, id, parent],
+        );
     };
 
   return {

@@ -4,6 +4,7 @@ import type { QueueName } from '../jobs/contract/definition.ts';
 import { queueNames } from '../jobs/contract/definition.ts';
 import { scrub } from '../scrub.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { readTraces, type TraceCarrier } from '../trace-context.ts';
 import type { QueueConsumer, QueueDelivery, QueueMessage, QueueSystem } from './queue.ts';
 import {
   backendQueueName,
@@ -37,7 +38,10 @@ export type BullmqQueueOptions = {
   /** lock and stall times; tests shorten them */
   readonly times?: { readonly lockDuration: number; readonly stalledInterval: number };
   /** writes a snooze that is too long for the queue to the outbox */
-  readonly handOver: (message: Pick<QueueMessage, 'job' | 'key' | 'payload'>, delayMs: number) => Promise<void>;
+  readonly handOver: (
+    message: Pick<QueueMessage, 'job' | 'key' | 'payload' | 'trace'>,
+    delayMs: number,
+  ) => Promise<void>;
 };
 
 // A backend that is away answers nothing at all: whoever publishes has an outbox to go back to.
@@ -62,7 +66,11 @@ async function inTime<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
-type Data = { readonly key: string; readonly payload: Readonly<Record<string, unknown>> };
+type Data = {
+  readonly key: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly trace?: readonly TraceCarrier[];
+};
 
 /**
  * BullMQ behind our interface, the same code on both backends. Jobs have ids of the queue's own making: an id
@@ -106,7 +114,11 @@ export function createBullmqQueue({
       await producerOf(queue).addBulk(
         mine.map((message) => ({
           name: message.job,
-          data: { key: message.key, payload: message.payload },
+          data: {
+            key: message.key,
+            payload: message.payload,
+            ...(message.trace === undefined ? {} : { trace: message.trace }),
+          },
           opts: {
             attempts: message.attempts,
             backoff: { type: 'custom' },
@@ -145,6 +157,7 @@ export function createBullmqQueue({
           name: job.name,
           key: entry.key,
           payload: job.data?.payload,
+          trace: readTraces(job.data?.trace),
           attempt: job.attemptsMade + 1,
           starts: job.attemptsStarted,
           waitedMs: Math.max(0, (job.processedOn ?? Date.now()) - job.timestamp - (job.delay ?? 0)),
@@ -154,7 +167,12 @@ export function createBullmqQueue({
           const outcome = await process(delivery);
           return await settle(outcome, job, token as string, (delayMs) =>
             handOver(
-              { job: job.name, key: entry.key, payload: (job.data?.payload ?? {}) as Record<string, unknown> },
+              {
+                job: job.name,
+                key: entry.key,
+                payload: (job.data?.payload ?? {}) as Record<string, unknown>,
+                trace: delivery.trace ?? [],
+              },
               delayMs,
             ),
           );

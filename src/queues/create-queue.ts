@@ -36,9 +36,9 @@ export function createQueue(
     prefix: queuePrefix,
     telemetry,
     ...(times === undefined ? {} : { times }),
-    handOver: ({ job, key, payload }, delayMs) =>
+    handOver: ({ job, key, payload, trace = [] }, delayMs) =>
       db
         .transaction()
-        .execute((trx) => insertOutbox(trx, { job, key, payload: payload as Record<string, string>, delayMs })),
+        .execute((trx) => insertOutbox(trx, { job, key, payload: payload as Record<string, string>, delayMs, trace })),
   });
 }

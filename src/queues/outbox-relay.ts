@@ -5,6 +5,7 @@ import { findJob } from '../jobs/contract/run-job.ts';
 import { scrub } from '../scrub.ts';
 import type { Secret } from '../secret.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { readTraces } from '../trace-context.ts';
 import { createListener } from './listener.ts';
 import { claimOutbox, deleteOutbox, type OutboxRow, releaseOutbox } from './outbox-rows.ts';
 import type { QueueMessage, QueueSystem } from './queue.ts';
@@ -43,6 +44,7 @@ function coalesce(rows: readonly OutboxRow[], jobs: readonly AnyJobDefinition[])
   for (const row of rows) {
     const definition = findJob(jobs, row.job);
     const name = `${row.job}/${row.key}`;
+    const trace = readTraces([...(last.get(name)?.trace ?? []), ...readTraces(row.trace)]);
     // Deleted first, so that it keeps the place of the latest and not of the earliest.
     last.delete(name);
     last.set(name, {
@@ -52,6 +54,7 @@ function coalesce(rows: readonly OutboxRow[], jobs: readonly AnyJobDefinition[])
       key: row.key,
       payload: row.payload,
       attempts: definition?.attempts ?? 1,
+      ...(trace.length === 0 ? {} : { trace }),
     });
   }
   return [...last.values()];

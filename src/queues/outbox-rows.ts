@@ -6,6 +6,8 @@ export type OutboxRow = {
   readonly job: string;
   readonly key: string;
   readonly payload: Record<string, unknown>;
+  /** where it was said: `readTraces` understands it */
+  readonly trace: unknown;
 };
 
 /**
@@ -26,7 +28,7 @@ export async function claimOutbox(
              limit ${limit}
              for update skip locked) due
      where message.id = due.id
-    returning message.id, message.job, message.key, message.payload`.execute(db);
+    returning message.id, message.job, message.key, message.payload, message.trace`.execute(db);
   return rows.sort((a, b) => a.id - b.id);
 }
 

@@ -2,6 +2,7 @@ import type { JobDeps } from '../jobs/contract/definition.ts';
 import { snooze } from '../jobs/contract/result.ts';
 import { type JobOutcome, runJob } from '../jobs/contract/run-job.ts';
 import type { Telemetry, TelemetryEvents } from '../telemetry.ts';
+import { traceJob } from '../trace-context.ts';
 import type { Process, QueueDelivery } from './queue.ts';
 import type { Switches } from './switches.ts';
 
@@ -39,6 +40,15 @@ function detailOf(outcome: JobOutcome): string | undefined {
   return undefined;
 }
 
+function describeOutcome(outcome: JobOutcome): { outcome: Outcome; failed: boolean; detail?: string } {
+  const detail = detailOf(outcome);
+  return {
+    outcome: outcomeName(outcome),
+    failed: outcome.kind === 'failed' || outcome.kind === 'invalid',
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
 /** What stands between the queue and a job: operators' switches, telemetry, the log line of its end. */
 export function createProcess({
   deps,
@@ -55,7 +65,7 @@ export function createProcess({
     if (delivery.queue === 'zoom' && (await switches.isOn('pause_zoom'))) return 'an operator paused calls to Zoom';
     return undefined;
   };
-  return async (delivery) => {
+  const work = async (delivery: QueueDelivery): Promise<JobOutcome> => {
     const { queue, name: job, id: jobId, key, attempt, waitedMs } = delivery;
     const startedAt = performance.now();
     telemetry.emit('job_started', { queue, job, jobId, key, attempt, waitedMs });
@@ -85,5 +95,9 @@ export function createProcess({
         outcome.kind === 'invalid' ? 'a job was not understood' : 'a job failed',
       );
     return outcome;
+  };
+  return (delivery) => {
+    const { queue, name, id, attempt, trace = [] } = delivery;
+    return traceJob({ queue, name, id, attempt, traces: trace }, () => work(delivery), describeOutcome);
   };
 }

@@ -1,5 +1,6 @@
 import type { QueueName } from '../jobs/contract/definition.ts';
 import type { JobOutcome } from '../jobs/contract/run-job.ts';
+import type { TraceCarrier } from '../trace-context.ts';
 
 /** A job on its way into the queue. */
 export type QueueMessage = {
@@ -9,6 +10,8 @@ export type QueueMessage = {
   readonly key: string;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly attempts: number;
+  /** where it was said, each of those merged into it */
+  readonly trace?: readonly TraceCarrier[];
 };
 
 /** A job that a worker holds. */
@@ -18,6 +21,8 @@ export type QueueDelivery = {
   readonly name: string;
   readonly key: string;
   readonly payload: unknown;
+  /** where it was said, each of those merged into it */
+  readonly trace?: readonly TraceCarrier[];
   /** 1 the first time */
   readonly attempt: number;
   /** how often it was begun, snoozes and shutdowns included */

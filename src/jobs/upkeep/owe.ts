@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
+import { currentTrace } from '../../trace-context.ts';
 import type { UpkeepResult } from '../services/job-services.ts';
 
 /**
@@ -7,10 +8,11 @@ import type { UpkeepResult } from '../services/job-services.ts';
  * very one already. One statement, however many rows.
  */
 export async function owe(db: Database, job: string, found: RawBuilder<unknown>): Promise<UpkeepResult> {
+  const trace = currentTrace();
   const { rows } = await sql<{ found: number }>`
     with found as (${found}), owed as (
-      insert into steward.outbox (job, key, payload, created_at, available_at)
-      select ${job}, found.key, found.payload, steward.now(), steward.now()
+      insert into steward.outbox (job, key, payload, trace, created_at, available_at)
+      select ${job}, found.key, found.payload, ${trace === null ? null : JSON.stringify(trace)}::jsonb, steward.now(), steward.now()
         from found
        where not exists (select from steward.outbox waiting where waiting.job = ${job} and waiting.key = found.key)
       returning 1)
