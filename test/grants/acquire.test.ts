@@ -1,10 +1,11 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { fileGrant } from '../../src/grants/grant-repository.ts';
 import { acquireAttempt, endAttempt } from '../../src/grants/refresh-attempt-repository.ts';
 import { defaultRefreshTimes as times } from '../../src/grants/refresh-times.ts';
 import { useDatabase } from '../support/database.ts';
 import { tokens } from './scripted-zoom.ts';
-import { adminClient, advanceClock, api, fileOne, testVault } from './setting.ts';
+import { adminClient, advanceClock, api, fileOne, soon, testVault } from './setting.ts';
 
 // The last gate before a request: whoever read the grant a moment too early is stopped here and nowhere else.
 const database = useDatabase();
@@ -62,4 +63,25 @@ test('a consent does not free the lease: the refresh of the older pair may still
   expect(await acquire(grantId, 2)).toEqual({ ok: false, reason: 'busy' });
   await advanceClock(database.db, times.leaseMs + 1_000);
   expect(await acquire(grantId, 2)).toMatchObject({ ok: true, attempt: { recovery: false } });
+});
+
+test('of two that come at once when the time of an open breaker is over, one probes', async () => {
+  const { db } = database;
+  const [one, two] = [await fileOne(db), await fileOne(db)];
+  await sql`insert into steward.client_states (client_id, breaker_since, breaker_until, breaker_count)
+            values (${adminClient.clientId}, steward.now(), steward.now(), 1)`.execute(db);
+  const both = await db.transaction().execute(async (trx) => {
+    await sql`select 1 from steward.client_states for update`.execute(trx);
+    const acquiring = [acquire(one.grantId), acquire(two.grantId)];
+    // Both have seen that its time is over, and wait for the row.
+    await soon(async () => {
+      const { rows } = await sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
+      return rows[0]?.n;
+    }).toBe(2);
+    return { acquiring };
+  });
+  const got = await Promise.all(both.acquiring);
+  expect(got.filter((it) => it.ok)).toMatchObject([{ attempt: { probe: true } }]);
+  expect(got.filter((it) => !it.ok)).toEqual([{ ok: false, reason: 'open' }]);
 });
