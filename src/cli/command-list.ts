@@ -1,5 +1,6 @@
 import { confirm } from './commands/confirm.ts';
 import { connectLink } from './commands/connect-link.ts';
+import { deadLetters } from './commands/dead-letters.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
 import { disconnect } from './commands/disconnect.ts';
@@ -36,6 +37,7 @@ export const commands: readonly CommandFactory[] = [
   restore,
   reconcile,
   runs,
+  deadLetters,
   pause,
   resume,
   serviceKey,

@@ -5,6 +5,7 @@ import { queueNames } from '../jobs/contract/definition.ts';
 import { scrub } from '../scrub.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { readTraces, type TraceCarrier } from '../trace-context.ts';
+import { describeFailed } from './failed-jobs.ts';
 import type { QueueConsumer, QueueDelivery, QueueMessage, QueueSystem } from './queue.ts';
 import {
   backendQueueName,
@@ -105,6 +106,11 @@ export function createBullmqQueue({
       queues.set(queue, found);
     }
     return found;
+  };
+
+  const failedJob = async (queue: QueueName, id: string): Promise<Job<Data> | undefined> => {
+    const job = await producerOf(queue).getJob(id);
+    return job && (await job.isFailed()) ? job : undefined;
   };
 
   const putIn = async (messages: readonly QueueMessage[]): Promise<void> => {
@@ -245,13 +251,18 @@ export function createBullmqQueue({
 
     async failed(queue, limit) {
       const jobs = await producerOf(queue).getJobs(['failed'], 0, limit - 1, false);
-      return jobs.map((job) => ({
-        id: job.id as string,
-        job: job.name,
-        key: String(job.data?.key ?? ''),
-        reason: job.failedReason ?? '',
-        failedAtMs: job.finishedOn ?? 0,
-      }));
+      return jobs.map(describeFailed);
+    },
+
+    async findFailed(queue, id) {
+      const job = await failedJob(queue, id);
+      return job && describeFailed(job);
+    },
+
+    async removeFailed(queue, id) {
+      const job = await failedJob(queue, id);
+      await job?.remove();
+      return job !== undefined;
     },
 
     server: () => backend.server(),

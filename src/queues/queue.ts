@@ -61,7 +61,12 @@ export type FailedJob = {
   readonly id: string;
   readonly job: string;
   readonly key: string;
+  /** ids and scalars */
+  readonly payload: Readonly<Record<string, string | number | boolean | null>>;
   readonly reason: string;
+  /** attempts that were used */
+  readonly attempts: number;
+  readonly saidAtMs: number;
   readonly failedAtMs: number;
 };
 
@@ -83,6 +88,10 @@ export type QueueSystem = {
   /** For how long the job that waits longest has been waiting; 0 when none does. */
   oldestWaitingMs(queue: QueueName): Promise<number>;
   failed(queue: QueueName, limit: number): Promise<readonly FailedJob[]>;
+  /** One of them, or undefined: no job of this id has failed. */
+  findFailed(queue: QueueName, id: string): Promise<FailedJob | undefined>;
+  /** Forgets one of them. @returns whether it was there */
+  removeFailed(queue: QueueName, id: string): Promise<boolean>;
   /** Which server this is: version, and on Redis its run id and eviction policy. */
   server(): Promise<{
     readonly version: string;

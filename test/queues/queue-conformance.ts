@@ -185,6 +185,37 @@ export function queueConformance(server: () => QueueServer): void {
     await consumer.close();
   });
 
+  test('what failed for good is found by its id and forgotten once, and what waits about the same stays one', async () => {
+    const system = harness.system();
+    const { consumer } = consume(system, () => failed(new StewardError('broken', 'it broke'), null));
+    await system.publish([message('x', { payload: { key: 'x', turn: 1 } })]);
+    await until('the failed list', async () => (await system.failed('quick', 10)).length === 1);
+    await consumer.close();
+    const [dead] = await system.failed('quick', 10);
+    const id = dead?.id as string;
+    expect(await system.findFailed('quick', id)).toMatchObject({
+      id,
+      job: 'try-it',
+      key: 'x',
+      payload: { key: 'x', turn: 1 },
+      attempts: 1,
+      reason: 'broken: it broke',
+    });
+    expect(await system.findFailed('bulk', id)).toBeUndefined();
+    await system.publish([message('x', { payload: { key: 'x', turn: 2 } })]);
+    expect(await system.removeFailed('quick', id)).toBe(true);
+    expect(await system.removeFailed('quick', id)).toBe(false);
+    await system.publish([message('x', { payload: { key: 'x', turn: 3 } })]);
+    expect(await system.depth('quick')).toMatchObject({ waiting: 1, failed: 0 });
+    expect(await system.oldestWaitingMs('quick')).toBeGreaterThanOrEqual(0);
+    const later = consume(system, () => done());
+    await until('the one that waits', () => later.seen.length === 1);
+    const [waited] = later.seen;
+    // Only what has failed can be forgotten: nobody drops what waits or is done.
+    expect(await system.removeFailed('quick', waited?.id as string)).toBe(false);
+    await later.consumer.close();
+  });
+
   test('a snooze uses no attempt; a long one goes to the outbox', async () => {
     const system = harness.system();
     const { consumer, seen } = consume(system, (_delivery, count) =>
