@@ -117,6 +117,7 @@ export function createServices(
       adapter: config.locationAdapter,
       guard: { ...defaultGuardRail, share: config.guardShare },
       chunkSize: config.chunkSize,
+      chunkMs: config.chunkMs,
       zoomShare: config.zoom.share,
     }),
     db,

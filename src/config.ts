@@ -26,6 +26,8 @@ export type Config = Readonly<{
   sliceMs: number;
   /** members or event types in a chunk: one transaction */
   chunkSize: number;
+  /** how long a chunk may take before the next one is smaller; 0: they all have chunkSize */
+  chunkMs: number;
   /** how often the outbox is looked at without a hint */
   outboxPollMs: number;
   /** how often due work is looked for */
@@ -139,6 +141,7 @@ const variables = z.object({
   STEWARD_CONCURRENCY_ZOOM: whole(1, 200, 4),
   STEWARD_SLICE_MS: whole(10, 60_000, 1_000),
   STEWARD_CHUNK_SIZE: whole(1, 100_000, 5_000),
+  STEWARD_CHUNK_MS: whole(0, 10_000, 300),
   STEWARD_OUTBOX_POLL_MS: whole(20, 60_000, 1_000),
   STEWARD_TICK_MS: whole(100, 600_000, 15_000),
   STEWARD_SHUTDOWN_MS: whole(1_000, 600_000, 30_000),
@@ -281,6 +284,7 @@ export function parseConfig(given: Environment): Config {
     },
     sliceMs: v.STEWARD_SLICE_MS,
     chunkSize: v.STEWARD_CHUNK_SIZE,
+    chunkMs: v.STEWARD_CHUNK_MS,
     outboxPollMs: v.STEWARD_OUTBOX_POLL_MS,
     tickMs: v.STEWARD_TICK_MS,
     shutdownMs: v.STEWARD_SHUTDOWN_MS,

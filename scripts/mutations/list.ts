@@ -114,8 +114,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '140-live-facts.sql',
-    find: "and steward.address_key(o.email) = m.key and o.id <> m.id) then 'ambiguous'",
-    replace: "and steward.address_key(o.email) = m.key and o.id < m.id) then 'ambiguous'",
+    find: 'and steward.address_key(o.email) = m.key and o.id <> m.id),',
+    replace: 'and steward.address_key(o.email) = m.key and o.id < m.id),',
     why: 'the first of two members with one address is matched',
   },
   {
@@ -126,8 +126,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '140-live-facts.sql',
-    find: 'when m.synced_at >= m.since',
-    replace: 'when m.synced_at is not null',
+    find: 'm.synced_at >= m.since,',
+    replace: 'm.synced_at is not null,',
     why: 'a joiner is told there is no Zoom user before anybody looked',
   },
   {
@@ -147,6 +147,60 @@ export const mutations: readonly Mutation[] = [
     find: 'from steward.personal_connections c where c.organization_id = organization and c.member_id = w.id',
     replace: 'from steward.personal_connections c where c.member_id = w.id',
     why: 'a personal connection in another organization counts',
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: 'where z.organization_id = organization and z.zoom_account_id = account',
+    replace: 'where z.organization_id = organization',
+    why: 'a mapping outlives its Zoom account, in a run',
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: "u.user_key = s.zoom_user_key and s.match = 'email' and u.zoom_user_id is not null",
+    replace: "u.user_key = s.zoom_user_key and s.match = 'email'",
+    why: 'an invitation is held on to, in a run',
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: 'and steward.address_key(o.email) = su.address_key and o.id <> b.id',
+    replace: 'and steward.address_key(o.email) = s.address_key and o.id <> b.id',
+    why: "a match holds although the user's address is another member's, in a run",
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: 'and steward.address_key(o.email) = m.key and o.id <> m.id',
+    replace: 'and steward.address_key(o.email) = m.key and o.id < m.id',
+    why: 'a run matches the first of two members with one address',
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: 'eu.found > 1',
+    replace: 'eu.found > 2',
+    why: 'a run matches one of two Zoom users with one address',
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: 'm.synced_at >= m.since,',
+    replace: 'm.synced_at is not null,',
+    why: 'a run says that there is no Zoom user before anybody looked',
+  },
+  {
+    file: '145-live-facts-between.sql',
+    find: "split_part(b.any_key, '@', -1) = any(domains)",
+    replace: "split_part(b.key, '@', -1) = any(domains)",
+    why: 'who has to verify an address falls out of a domain rollout, in a run',
+  },
+  {
+    file: '205-write-member-chunk.sql',
+    find: 'f.in_rollout, f.opted_out and allow_opt_out)',
+    replace: 'f.in_rollout, f.opted_out)',
+    why: 'a run in one pass counts opting out where it is not allowed',
+  },
+  {
+    file: '205-write-member-chunk.sql',
+    find: 'where l.stored and not l.same and s.member_id = l.member_id',
+    replace: 'where l.stored and not l.same and s.member_id = l.member_id and l.active',
+    why: 'a run forgets to say that somebody was deactivated',
   },
   {
     file: '160-live-members.sql',

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
+import type { DB } from '../db/schema.ts';
+import { nextChunkSize } from './chunk-size.ts';
 import { addCounts, type Counts } from './counts.ts';
 import { defaultGuardRail, type GuardRail, weighRun } from './guard-rail.ts';
 import { holdRun } from './hold-run.ts';
@@ -14,6 +16,7 @@ import {
   lockRun,
   markRunEnded,
   markRunProgress,
+  type PhaseProgress,
   type Run,
   type RunLease,
   type RunProgress,
@@ -25,8 +28,13 @@ import { findStop } from './stops.ts';
 export type AdvanceOptions = {
   /** how long to take chunks before handing over, ms */
   readonly sliceMs?: number;
-  /** keys a chunk */
+  /** keys a chunk; with `chunkMs` keys of the first one */
   readonly chunkSize?: number;
+  /**
+   * How long a chunk may hold the organization, ms: sizes follow what chunks cost, between a tenth and ten times
+   * `chunkSize`. 0: every chunk has `chunkSize`.
+   */
+  readonly chunkMs?: number;
   readonly adapter?: LocationAdapter;
   readonly guard?: GuardRail;
   /** heartbeat: after so many ms without a chunk anybody may take the run over */
@@ -51,6 +59,7 @@ type ChunkOutcome = Slice['state'] | 'weigh' | 'observe';
 const defaults = {
   sliceMs: 1_000,
   chunkSize: 5_000,
+  chunkMs: 0,
   adapter: 'rows',
   guard: defaultGuardRail,
   leaseMs: 10_000,
@@ -111,6 +120,17 @@ async function advanceOnce(db: Database, lease: RunLease, settings: Settings): P
 
 type Settings = Required<Omit<AdvanceOptions, 'signal'>> & Pick<AdvanceOptions, 'signal'>;
 
+/**
+ * Whether no guard rail stands between facts and results, so that one pass writes both: a cascade was decided, a
+ * person approved, and from an organization without any stored result nothing can be lost.
+ */
+async function nothingToWeigh(trx: Transaction<DB>, run: Run): Promise<boolean> {
+  if (run.cascade || run.approvedBy !== null) return true;
+  const { rows } = await sql`
+    select from steward.member_connections where organization_id = ${run.organizationId} limit 1`.execute(trx);
+  return rows.length === 0;
+}
+
 function takeChunk(
   db: Database,
   lease: RunLease,
@@ -137,15 +157,26 @@ function takeChunk(
       return 'weigh';
 
     const phase = phases[run.phase];
-    const request = { run, facts, adapter: settings.adapter, limit: settings.chunkSize };
-    const total = begins ? await phase.total(trx, request) : (run.progress[run.phase]?.total ?? null);
+    const before = begins ? undefined : run.progress[run.phase];
+    const alsoResults =
+      run.phase === 'facts' && (begins ? await nothingToWeigh(trx, run) : before?.alsoResults === true);
+    const limit = before?.chunk ?? settings.chunkSize;
+    const request = { run, facts, adapter: settings.adapter, limit, alsoResults };
+    const total = begins ? await phase.total(trx, request) : (before?.total ?? null);
+    const startedAt = performance.now();
     const { cursor, looked, counts } = await phase.chunk(trx, request);
-    const done = (begins ? 0 : (run.progress[run.phase]?.done ?? 0)) + looked;
+    const progress: PhaseProgress = {
+      done: (before?.done ?? 0) + looked,
+      total,
+      ...(alsoResults ? { alsoResults } : {}),
+      ...(settings.chunkMs > 0 ? { chunk: nextChunkSize(limit, performance.now() - startedAt, settings) } : {}),
+    };
+    const next = alsoResults ? 'locations' : phase.next;
     await markRunProgress(trx, lease, {
-      phase: cursor === null ? phase.next : run.phase,
+      phase: cursor === null ? next : run.phase,
       cursor,
       counts: addCounts(run.counts, counts),
-      progress: run.phase === 'finish' ? run.progress : { ...run.progress, [run.phase]: { done, total } },
+      progress: run.phase === 'finish' ? run.progress : { ...run.progress, [run.phase]: progress },
     });
     if (cursor !== null || phase.next !== 'done') return 'more';
     await markRunEnded(trx, lease, { state: 'done' });

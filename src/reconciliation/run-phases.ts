@@ -3,13 +3,13 @@ import type { DB } from '../db/schema.ts';
 import { bookingsChunk, writePersonalBookings } from './bookings-chunk.ts';
 import { addCounts, type Counts, prefixCounts } from './counts.ts';
 import { finishRun } from './finish-run.ts';
-import { firstKey, inRange } from './key-range.ts';
+import { firstKey } from './key-range.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { locationsChunk } from './locations-apply.ts';
 import type { OrganizationFacts } from './organization-facts.ts';
 import { keepToIndexes } from './planner.ts';
 import type { Run, RunPhase } from './run-record.ts';
-import { writeFacts } from './write-facts.ts';
+import { writeMemberChunk } from './write-member-chunk.ts';
 import { writeMemberRange } from './write-members.ts';
 
 export type PhaseRequest = {
@@ -18,6 +18,8 @@ export type PhaseRequest = {
   readonly adapter: LocationAdapter;
   /** rows at most */
   readonly limit: number;
+  /** the pass over the facts writes the results as well, and the phase of the members falls away */
+  readonly alsoResults: boolean;
 };
 
 export type PhaseChunk = {
@@ -41,24 +43,24 @@ async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: num
   return rows[0]?.n ?? 0;
 }
 
-/** Facts of members by pages of ids; ids that have facts and are no members any more come along. */
+/**
+ * Facts of members by ranges of their ids; facts of ids that are no members any more come along in the range. Where
+ * nobody weighs the run between facts and results (see `PhaseRequest.alsoResults`), the results are written in the same pass.
+ */
 const factsPhase: Phase = {
   next: 'members',
-  async chunk(trx, { run, facts, limit }) {
+  async chunk(trx, { run, facts, limit, alsoResults }) {
     await keepToIndexes(trx);
-    const { rows: members } = await sql<{ id: string }>`
-      select id from steward_app.members where organization_id = ${run.organizationId} and id > ${run.cursor ?? firstKey}::uuid
-       order by id limit ${limit}`.execute(trx);
-    const last = members.length < limit ? null : (members.at(-1)?.id ?? null);
-    const { rows: gone } = await sql<{ id: string }>`
-      select s.member_id as id from steward.member_facts s
-       where s.organization_id = ${run.organizationId} and ${inRange(sql.ref('s.member_id'), { after: run.cursor, upTo: last })}
-         and not exists (select from steward_app.members m where m.id = s.member_id and m.organization_id = ${run.organizationId})`.execute(
-      trx,
-    );
-    const ids = [...members, ...gone].map(({ id }) => id);
-    const counts = ids.length === 0 ? {} : await writeFacts(trx, facts, ids);
-    return { cursor: last, looked: members.length, counts };
+    const { rows } = await sql<{ last: string }>`
+      select id as last from steward_app.members where organization_id = ${run.organizationId} and id > ${run.cursor ?? firstKey}::uuid
+       order by id limit 1 offset ${limit - 1}`.execute(trx);
+    const range = { after: run.cursor, upTo: rows[0]?.last ?? null };
+    const { looked, counts } = await writeMemberChunk(trx, { facts, range, runId: alsoResults ? run.id : null });
+    return {
+      cursor: range.upTo,
+      looked,
+      counts: alsoResults ? addCounts(counts, await writePersonalBookings(trx, run.organizationId, range)) : counts,
+    };
   },
   async total(trx, { run }) {
     await keepToIndexes(trx);

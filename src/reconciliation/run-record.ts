@@ -8,8 +8,18 @@ import type { Counts } from './counts.ts';
 export type RunPhase = 'facts' | 'members' | 'locations' | 'bookings' | 'finish' | 'done';
 export type RunState = 'queued' | 'running' | 'done' | 'superseded' | 'held' | 'failed';
 
-/** Per phase: how far. total is what was counted when the phase began; null where counting costs too much. */
-export type RunProgress = Readonly<Partial<Record<RunPhase, { readonly done: number; readonly total: number | null }>>>;
+export type PhaseProgress = {
+  readonly done: number;
+  /** what was counted when the phase began; null where counting costs too much */
+  readonly total: number | null;
+  /** facts only: results are written in the same pass */
+  readonly alsoResults?: true;
+  /** keys the next chunk takes, where the size follows what chunks cost */
+  readonly chunk?: number;
+};
+
+/** Per phase: how far. */
+export type RunProgress = Readonly<Partial<Record<RunPhase, PhaseProgress>>>;
 
 /** A run as its row says. */
 export type Run = {

@@ -56,7 +56,7 @@ const stored = async (organizationId: string) => {
 
 describe('a worker made of the real parts', () => {
   test('fans an active connection out, chunk by chunk and slice by slice', async () => {
-    await worker({ STEWARD_CHUNK_SIZE: '60', STEWARD_SLICE_MS: '20' }).start();
+    await worker({ STEWARD_CHUNK_SIZE: '60', STEWARD_CHUNK_MS: '0', STEWARD_SLICE_MS: '20' }).start();
     const { organizationId, connectionId } = await organizationWith(200);
     const runId = await database.db
       .transaction()

@@ -77,6 +77,7 @@ export async function live(options: LifeOptions): Promise<Life> {
   const db = createDatabase({ url, max: 3 });
   const environment = {
     STEWARD_CHUNK_SIZE: String(chunkSize),
+    STEWARD_CHUNK_MS: '0',
     STEWARD_SLICE_MS: String(sliceMs),
     ...options.environment,
   };

@@ -23,6 +23,10 @@ test.each([
   ['the results of an organization', `select * from steward.desired_members(${org})`],
   ['live facts', `select * from steward.live_facts(${org}, ${ids})`],
   [
+    'live facts of a range',
+    `select * from steward.live_facts_between(${org}, ${org}, ${org}, 'acc', 'groups', '{}', '{}')`,
+  ],
+  [
     'live results',
     `select * from steward.live_members_under(${org}, ${ids}, 'active', false, 'acc', true, 'groups', '{}', '{}', 'host', 2::smallint)`,
   ],

@@ -24,17 +24,44 @@ const fresh = (members = 20) => fillOrganization(database.db, members);
 
 const freshState = { 'organization/can_host': 16, 'organization/no_zoom_user': 2, 'personal/can_host': 2 };
 
-test('a run goes through its phases in chunks, each with cursor, counts and progress', async () => {
-  const org = await fresh();
-  const run = await startRun(database.db, org);
+/** Plays a run chunk by chunk; where it stood after each. */
+async function phasesOf(run: string, chunkSize: number): Promise<string[]> {
   const phases: string[] = [];
   for (let state = 'more'; state === 'more'; ) {
-    ({ state } = await oneChunk(database.db, run, { chunkSize: 8 }));
+    ({ state } = await oneChunk(database.db, run, { chunkSize }));
     const { phase, cursor, progress } = await getRun(database.db, run);
     phases.push(`${phase} ${cursor === null ? 'start' : 'inside'}`);
-    if (phase === 'facts') expect(progress.facts).toEqual({ done: 8 * phases.length, total: 20 });
+    if (phase === 'facts') expect(progress.facts).toMatchObject({ done: chunkSize * phases.length, total: 20 });
   }
-  expect(phases).toEqual([
+  return phases;
+}
+
+test('the first run of an organization has nothing to weigh: facts and results in one pass, in chunks with cursor and counts', async () => {
+  const org = await fresh();
+  const run = await startRun(database.db, org);
+  expect(await phasesOf(run, 8)).toEqual([
+    'facts inside',
+    'facts inside',
+    'locations start',
+    'bookings start',
+    'finish start',
+    'done start',
+  ]);
+  const after = await getRun(database.db, run);
+  expect(after).toMatchObject({
+    state: 'done',
+    counts: { 'facts.written': 20, 'members.written': 20, 'members.gained': 20, 'members.canHostGained': 18 },
+  });
+  expect(after.progress).toMatchObject({ facts: { done: 20, total: 20, alsoResults: true } });
+  expect(after.progress.members).toBeUndefined();
+  expect(await storedResults(database.db, org.organizationId)).toEqual(freshState);
+});
+
+test('a later run writes facts first, and results once they are weighed', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const run = await changeConnection(database.db, org, { state: 'interrupted' });
+  expect(await phasesOf(run, 8)).toEqual([
     'facts inside',
     'facts inside',
     'members start',
@@ -45,12 +72,35 @@ test('a run goes through its phases in chunks, each with cursor, counts and prog
     'finish start',
     'done start',
   ]);
-  expect(await getRun(database.db, run)).toMatchObject({
-    state: 'done',
-    counts: { 'facts.written': 20, 'members.written': 20, 'members.gained': 20, 'members.canHostGained': 18 },
-    progress: { facts: { done: 20, total: 20 }, members: { done: 20, total: 20 } },
+  const after = await getRun(database.db, run);
+  expect(after).toMatchObject({ state: 'done', counts: { 'members.written': 18, 'members.canHostLost': 16 } });
+  expect(after.progress).toEqual(
+    expect.objectContaining({ facts: { done: 20, total: 20 }, members: { done: 20, total: 20 } }),
+  );
+});
+
+test('what a decided disconnect and an approved run write is written in one pass as well', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const cascade = await changeConnection(database.db, org, { state: 'disconnecting' });
+  expect(await phasesOf(cascade, 8)).toEqual(expect.not.arrayContaining(['members start']));
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    'none/no_connection': 18,
+    'personal/can_host': 2,
   });
-  expect(await storedResults(database.db, org.organizationId)).toEqual(freshState);
+});
+
+test('the size of a chunk follows what chunks cost, within its bounds, and is kept from slice to slice', async () => {
+  const org = await fresh();
+  const run = await startRun(database.db, org);
+  const sizes: (number | undefined)[] = [];
+  for (let state = 'more'; state === 'more'; ) {
+    ({ state } = await oneChunk(database.db, run, { chunkSize: 2, chunkMs: 60_000 }));
+    const { phase, progress } = await getRun(database.db, run);
+    if (phase === 'facts') sizes.push(progress.facts?.done);
+  }
+  // 2 + 3 + 5 + 8, and the rest.
+  expect(sizes).toEqual([2, 5, 10, 18]);
 });
 
 test('the run straight after finds nothing and writes nothing: no row has another version', async () => {
@@ -98,32 +148,40 @@ test('who left or moved away loses their rows; who was deactivated keeps one tha
   });
 });
 
-test('members who come behind the cursor are served at once, stored by their own look, and found by the next run', async () => {
-  const org = await fresh();
-  const run = await startRun(database.db, org);
-  for (let chunks = 0; chunks < 4; chunks++) await oneChunk(database.db, run, { chunkSize: 8 });
-  expect((await getRun(database.db, run)).phase).toBe('members');
-  const [said, unsaid] = ['00000000-0000-4000-8000-0000000000a1', '00000000-0000-4000-8000-0000000000a2'];
-  await sql`
+test.each([
+  ['the first run', 2, 'facts'],
+  ['a later run', 4, 'members'],
+])(
+  'members who come behind the cursor of %s are served at once, stored by their own look, and found by the next run',
+  async (which, begun, phase) => {
+    const org = await fresh();
+    if (which === 'a later run') await reconcileAll(database.db, org);
+    const run = await startRun(database.db, org);
+    for (let chunks = 0; chunks < begun; chunks++) await oneChunk(database.db, run, { chunkSize: 8 });
+    expect((await getRun(database.db, run)).phase).toBe(phase);
+    const [said, unsaid] = ['00000000-0000-4000-8000-0000000000a1', '00000000-0000-4000-8000-0000000000a2'];
+    await sql`
     insert into steward_app.members (id, organization_id, name, email, email_verified, role)
     select id, ${org.organizationId}, 'Behind', id || '@x.test', true, 'user' from unnest(${[said, unsaid]}::uuid[]) id`.execute(
-    database.db,
-  );
-  expect(await resolveMember(database.db, unsaid)).toMatchObject({ effective: 'organization' });
-  await reconcileMember(database.db, said, { cause: 'member_changed', actor: 'app' });
-  await playRun(database.db, run);
-  const stored = () =>
-    database.db
-      .selectFrom('steward.member_connections')
-      .select('member_id')
-      .where('member_id', 'in', [said, unsaid])
-      .orderBy('member_id')
-      .execute();
-  expect(await stored()).toEqual([{ member_id: said }]);
-  await reconcileAll(database.db, org);
-  expect(await stored()).toEqual([{ member_id: said }, { member_id: unsaid }]);
-  await sql`delete from steward_app.members where id = any(${[said, unsaid]}::uuid[])`.execute(database.db);
-});
+      database.db,
+    );
+    expect(await resolveMember(database.db, unsaid)).toMatchObject({ effective: 'organization' });
+    await reconcileMember(database.db, said, { cause: 'member_changed', actor: 'app' });
+    await playRun(database.db, run);
+    const stored = () =>
+      database.db
+        .selectFrom('steward.member_connections')
+        .select('member_id')
+        .where('organization_id', '=', org.organizationId)
+        .where('member_id', 'in', [said, unsaid])
+        .orderBy('member_id')
+        .execute();
+    expect(await stored()).toEqual([{ member_id: said }]);
+    await reconcileAll(database.db, org);
+    expect(await stored()).toEqual([{ member_id: said }, { member_id: unsaid }]);
+    await sql`delete from steward_app.members where id = any(${[said, unsaid]}::uuid[])`.execute(database.db);
+  },
+);
 
 test('a disconnect takes the organization’s connection from everybody and leaves personal ones; a reconnect brings it back', async () => {
   const org = await fresh();

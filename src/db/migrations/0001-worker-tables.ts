@@ -439,8 +439,9 @@ const reconciliation: TableSpec[] = [
     constraints: ['primary key (organization_id, member_id)'],
     with: 'fillfactor = 90',
     indexes: [
-      'create index member_facts_address on steward.member_facts (organization_id, address_key) where address_key is not null',
-      'create index member_facts_zoom_user on steward.member_facts (organization_id, zoom_user_key) where zoom_user_key is not null',
+      // Asked for one value at a time, and written with every fact: a hash costs a fan-out half of what a tree of texts does.
+      'create index member_facts_address on steward.member_facts using hash (address_key) where address_key is not null',
+      'create index member_facts_zoom_user on steward.member_facts using hash (zoom_user_key) where zoom_user_key is not null',
       // A member who was deleted or moved is found here, and only here, by id alone.
       'create index member_facts_member on steward.member_facts (member_id)',
     ],

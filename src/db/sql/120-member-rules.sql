@@ -12,6 +12,34 @@ return case
   else 'none'
 end;
 
+-- How a member's Zoom user is found, or why not; the first that holds. `held`: an earlier match by e-mail still stands.
+-- `twice`, `shared`: two Zoom users, or another member, have this address. Each argument is used once, so that a
+-- look-up handed in is made only where what goes before it did not decide.
+create or replace function steward.rule_match(mapped boolean, held boolean, address_key text, twice boolean, shared boolean,
+                                              found boolean, walked_since boolean, looked_up boolean) returns text
+language sql immutable parallel safe
+return case
+  when mapped then 'mapping'
+  when held then 'email'
+  when address_key is null then 'not_verified'
+  when twice or shared then 'ambiguous'
+  when found then 'email'
+  when walked_since or looked_up then 'none'
+  else 'checking'
+end;
+
+-- Since when the address is known here: remembered with an equal key, else as old as this look; without a stored row as
+-- old as the member row's last change. The app's clock is the database's; ours may be offset from it (demo, tests).
+create or replace function steward.rule_address_since(address_key text, stored boolean, stored_key text, stored_since timestamptz,
+                                                      clock timestamptz, row_changed timestamptz, clock_offset interval) returns timestamptz
+language sql stable parallel safe
+return case
+  when address_key is null then null
+  when stored_key = address_key then stored_since
+  when stored then clock
+  else row_changed + clock_offset
+end;
+
 -- Which rule decides who serves a member; the first that holds.
 create or replace function steward.rule_reason(active boolean, personal text, org_state text, ever_disconnected boolean,
                                                in_rollout boolean, opted_out_counts boolean) returns text

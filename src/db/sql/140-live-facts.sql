@@ -16,19 +16,14 @@ language sql stable parallel safe as $$
          case f.match when 'mapping' then f.mapped_type when 'email' then case when f.held then f.held_type else f.found_type end end
     from (
       select m.*, eu.found_key, eu.found_status, eu.found_type,
-             case
-               when m.mapped_key is not null then 'mapping'
-               when m.held then 'email'
-               when m.key is null then 'not_verified'
-               when eu.found_twice or exists (
+             steward.rule_match(
+               m.mapped_key is not null, m.held, m.key, eu.found_twice,
+               exists (
                  select from steward_app.members o
                   where o.organization_id = organization and o.active and o.email_verified
-                    and steward.address_key(o.email) = m.key and o.id <> m.id) then 'ambiguous'
-               when eu.found_key is not null then 'email'
-               when m.synced_at >= m.since
-                 or exists (select from steward.directory_lookups k where k.zoom_account_id = account and k.address_key = m.key) then 'none'
-               else 'checking'
-             end as match
+                    and steward.address_key(o.email) = m.key and o.id <> m.id),
+               eu.found_key is not null, m.synced_at >= m.since,
+               exists (select from steward.directory_lookups k where k.zoom_account_id = account and k.address_key = m.key)) as match
         from (
           select w.id, b.id is not null as present, coalesce(b.active, false) as active, b.key,
                  coalesce((select true from steward.opt_outs o where o.organization_id = organization and o.member_id = w.id limit 1), false) as opted_out,
@@ -42,13 +37,7 @@ language sql stable parallel safe as $$
                    else true
                  end as in_rollout,
                  steward.rule_personal(p.state, p.grant_state, x.state) as personal,
-                 case
-                   when b.key is null then null
-                   when s.address_key = b.key then s.address_since
-                   when s.member_id is not null then steward.now()
-                   -- The app's clock is the database's; ours may be offset from it (demo, tests).
-                   else b.updated_at + (select offset_by from steward.clock)
-                 end as since,
+                 steward.rule_address_since(b.key, s.member_id is not null, s.address_key, s.address_since, clock.at, b.updated_at, clock.offset_by) as since,
                  mu.user_key as mapped_key, mu.status as mapped_status, mu.user_type as mapped_type,
                  su.user_key as held_key, su.status as held_status, su.user_type as held_type,
                  su.user_key is not null and not exists (
@@ -57,6 +46,7 @@ language sql stable parallel safe as $$
                       and steward.address_key(o.email) = su.address_key and o.id <> w.id) as held,
                  (select d.synced_at from steward.directories d where d.zoom_account_id = account) as synced_at
             from unnest(ids) as w (id)
+            cross join (select steward.now() as at, (select c.offset_by from steward.clock c) as offset_by offset 0) clock
             -- "limit 1" of what a key makes one row: each is a lookup by that key, whatever the planner thinks of the
             -- rest. Left to itself it merges or hashes whole organizations and directories for every chunk.
             left join lateral (

@@ -16,6 +16,7 @@ export type JobServicesDeps = {
   readonly guard: GuardRail;
   /** members or event types a chunk */
   readonly chunkSize: number;
+  readonly chunkMs: number;
   /** our share of Zoom's rate limits, from 0 to 1 */
   readonly zoomShare: number;
 };
@@ -33,10 +34,18 @@ async function findLookup(db: Database, memberId: string): Promise<string | null
 }
 
 /** The services of a real installation. */
-export function createJobServices({ connections, adapter, guard, chunkSize, zoomShare }: JobServicesDeps): JobServices {
+export function createJobServices({
+  connections,
+  adapter,
+  guard,
+  chunkSize,
+  chunkMs,
+  zoomShare,
+}: JobServicesDeps): JobServices {
   const { db } = connections;
   return {
-    advanceRun: (runId, { sliceMs, signal }) => advanceRun(db, runId, { sliceMs, signal, adapter, guard, chunkSize }),
+    advanceRun: (runId, { sliceMs, signal }) =>
+      advanceRun(db, runId, { sliceMs, signal, adapter, guard, chunkSize, chunkMs }),
     reconcileMember: (memberId, why) => reconcileMember(db, memberId, { ...why, adapter }),
     findLookup: (memberId) => findLookup(db, memberId),
     reconcileEventType: (eventTypeId, why) => reconcileEventType(db, eventTypeId, { ...why, adapter }),
