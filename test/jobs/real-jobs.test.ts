@@ -40,6 +40,7 @@ test('every job, with what it really calls, run three times at once and once mor
     adapter: 'rows',
     guard: defaultGuardRail,
     chunkSize: 7,
+    chunkMs: 0,
     zoomShare: 1,
   });
   const perform = <P extends Payload>(job: JobDefinition<P>, payload: P) => performJob(db, job, payload, services);
