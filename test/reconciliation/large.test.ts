@@ -35,7 +35,9 @@ async function scanned(work: () => Promise<unknown>): Promise<Record<string, num
   const read = async (db: Database) => {
     await sql`select pg_stat_force_next_flush()`.execute(db);
     const { rows } = await sql<{ name: string; n: number }>`
-      select schemaname || '.' || relname as name, seq_tup_read + coalesce(idx_tup_fetch, 0) as n from pg_stat_user_tables`.execute(db);
+      select schemaname || '.' || relname as name, seq_tup_read + coalesce(idx_tup_fetch, 0) as n from pg_stat_user_tables`.execute(
+      db,
+    );
     return new Map(rows.map(({ name, n }) => [name, n]));
   };
   const before = await read(database.db);
