@@ -17,6 +17,7 @@ export type Config = Readonly<{
   /** connections of the worker's own pool; the queue has a second one */
   poolSize: number;
   queue: 'postgres' | 'redis';
+  /** one URL, or those of several nodes of a cluster, separated by commas */
   redisUrl: Secret | null;
   /** names of queues begin with it; on Redis it is also the hash tag */
   queuePrefix: string;
@@ -80,6 +81,21 @@ const url = (protocols: readonly string[], example: string) =>
       error: `expected a URL like ${example}`,
     });
 
+const redisUrl = url(['redis:', 'rediss:'], 'redis://host:6379');
+const redisUrls = z.string().superRefine((text, context) => {
+  const nodes = text.split(',').map((part) => part.trim());
+  if (!nodes.every((node) => redisUrl.safeParse(node).success))
+    context.addIssue({
+      code: 'custom',
+      message: 'expected a URL like redis://host:6379, or those of several nodes of a cluster, separated by commas',
+    });
+  else if (nodes.length > 1 && nodes.some((node) => !/^\/?0?$/.test(new URL(node).pathname)))
+    context.addIssue({
+      code: 'custom',
+      message: 'expected no database number because several nodes are named; a cluster has only database 0',
+    });
+});
+
 const clientId = (app: string) =>
   z.string({ error: `expected the client id of the ${app} Zoom app, got nothing` }).min(1);
 
@@ -131,7 +147,7 @@ const variables = z.object({
   DATABASE_URL: url(['postgres:', 'postgresql:'], 'postgres://user:password@host:5432/database'),
   STEWARD_POOL_SIZE: whole(2, 500, 12),
   STEWARD_QUEUE: z.enum(['postgres', 'redis'], { error: 'expected postgres or redis' }).optional(),
-  REDIS_URL: url(['redis:', 'rediss:'], 'redis://host:6379').optional(),
+  REDIS_URL: redisUrls.optional(),
   STEWARD_QUEUE_PREFIX: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,30}$/, { error: 'expected lower-case letters, digits and dashes, at most 31' })

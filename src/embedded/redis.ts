@@ -53,10 +53,16 @@ function ping(port: number): Promise<boolean> {
 
 /**
  * A Redis of our own on a free port: nothing on disk, no eviction, gone with `stop()` or with this process'
- * end. For demo and tests.
+ * end. For demo and tests. `flags` are passed to the server and win, e.g. `['--maxmemory-policy', 'allkeys-lru']`.
  * @throws StewardError `redis_missing` where neither redis-server nor valkey-server is installed
  */
-export async function startPrivateRedis({ port }: { readonly port?: number } = {}): Promise<PrivateRedis> {
+export async function startPrivateRedis({
+  port,
+  flags = [],
+}: {
+  readonly port?: number;
+  readonly flags?: readonly string[];
+} = {}): Promise<PrivateRedis> {
   const program = findRedisServer();
   if (program === undefined)
     throw new StewardError(
@@ -86,6 +92,7 @@ export async function startPrivateRedis({ port }: { readonly port?: number } = {
       'warning',
       '--protected-mode',
       'yes',
+      ...flags,
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );

@@ -28,6 +28,8 @@ export type Backend = {
   /** Redis: key prefix with its hash tag */
   readonly keyPrefix: string | undefined;
   server: QueueSystem['server'];
+  /** cuts connections that wait for a backend that is away; whoever closes may not wait with them */
+  cut(): void;
   close(): Promise<void>;
 };
 
@@ -47,6 +49,9 @@ export type BullmqQueueOptions = {
 
 // A backend that is away answers nothing at all: whoever publishes has an outbox to go back to.
 const publishWithinMs = 5_000;
+
+// Whatever was done is settled in two round trips; what is not is done once more elsewhere.
+const closeWithinMs = 3_000;
 
 async function inTime<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -230,7 +235,11 @@ export function createBullmqQueue({
         abort(reason) {
           for (const { controller } of atWork.values()) controller.abort(reason);
         },
-        close: (force = false) => worker.close(force),
+        async close(force = false) {
+          const closing = worker.close(force);
+          const timer = setTimeout(() => backend.cut(), closeWithinMs);
+          await closing.finally(() => clearTimeout(timer));
+        },
       };
     },
 
@@ -268,7 +277,9 @@ export function createBullmqQueue({
     server: () => backend.server(),
 
     async close() {
-      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      const closing = Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      const timer = setTimeout(() => backend.cut(), closeWithinMs);
+      await closing.finally(() => clearTimeout(timer));
       await backend.close();
     },
   };

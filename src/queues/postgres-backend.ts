@@ -38,6 +38,7 @@ export function createPostgresQueueBackend({ url, concurrency }: { url: Secret; 
       const { rows } = await pool.query<{ version: string }>(`select current_setting('server_version') as version`);
       return { version: rows[0]?.version ?? '', runId: null, evictionPolicy: null };
     },
+    cut: () => {},
     close: () => pool.end(),
   };
 }

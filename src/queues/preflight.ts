@@ -52,6 +52,7 @@ export async function checkQueueServer(
   { mode, log }: { mode: string; log: Logger },
 ): Promise<void> {
   const server = await queue.server().catch((error: unknown) => {
+    if (error instanceof StewardError) throw error;
     throw new StewardError('queue_away', `The queue's ${queue.kind} does not answer; start it, or correct its URL.`, {
       cause: error,
     });

@@ -1,54 +1,88 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import type { Secret } from '../secret.ts';
 import type { Backend } from './bullmq-queue.ts';
-
-function optionsOf(url: string): RedisOptions {
-  const { protocol, hostname, port, username, password, pathname } = new URL(url);
-  const db = Number(pathname.slice(1) || '0');
-  return {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || '6379'),
-    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
-    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
-    ...(db === 0 ? {} : { db }),
-    ...(protocol === 'rediss:' ? { tls: {} } : {}),
-    keepAlive: 10_000,
-  };
-}
+import { type RedisAddress, redisAddress } from './redis-address.ts';
+import { redisFacts } from './redis-facts.ts';
 
 const slowestReconnectMs = 2_000;
 const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), slowestReconnectMs);
 
+// Producers fail fast, so that the outbox keeps what cannot be said; workers wait for as long as it takes.
+const commandTimeoutMs = 5_000;
+const failFast = { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs } as const;
+const wait = { enableOfflineQueue: true, maxRetriesPerRequest: null } as const;
+const connectTimeoutMs = 5_000;
+type Patience = typeof failFast | typeof wait;
+
+type Client = Redis | Cluster;
+
+function connect({ nodes, cluster, options: { db, ...options } }: RedisAddress, patience: Patience): Client {
+  if (!cluster) {
+    const one: RedisOptions = {
+      ...options,
+      connectTimeout: connectTimeoutMs,
+      ...nodes[0],
+      ...(db === undefined ? {} : { db }),
+      ...patience,
+    };
+    return new Redis({ ...one, retryStrategy } as Omit<RedisOptions, 'replyMapping'>);
+  }
+  const { enableOfflineQueue, ...ofNodes } = patience;
+  return new Cluster([...nodes], {
+    enableOfflineQueue,
+    clusterRetryStrategy: retryStrategy,
+    redisOptions: { ...options, ...ofNodes },
+    // Names that a managed cluster announces are certified as names, not as addresses.
+    ...(options.tls ? { dnsLookup: (host, done) => done(null, host) } : {}),
+  } satisfies ClusterOptions);
+}
+
 /**
- * The queue on Redis or Valkey. Options are passed, never a client: a client of ours would keep the process
- * alive. Producers fail fast, so that the outbox keeps what cannot be said; workers wait. The prefix is a
- * hash tag: all keys of all queues are on one node of a cluster.
+ * The queue on Redis or Valkey, one server or a cluster. The prefix is a hash tag: all keys of all queues are on one
+ * node of a cluster, because BullMQ's scripts touch many keys at once. Clients are ours, duplicates that BullMQ makes
+ * of them included: it leaves those that cannot say farewell, to a server that is away, trying for ever.
  */
 export function createRedisQueueBackend({ url, prefix }: { url: Secret; prefix: string }): Backend {
-  const base = optionsOf(url.reveal());
+  const address = redisAddress(url);
+  const open = new Set<Client>();
+  const keep = (client: Client): Client => {
+    open.add(client);
+    client.once('end', () => open.delete(client));
+    // BullMQ listens too, but neither before it has the client nor after it has closed.
+    client.on('error', () => {});
+    const duplicate = client.duplicate.bind(client) as (...how: never[]) => Client;
+    return Object.assign(client, { duplicate: (...how: never[]) => keep(duplicate(...how)) });
+  };
+  const cut = (): void => {
+    for (const client of open) {
+      // Between two attempts ioredis only forgets the next one: what waits there would wait for ever. One more attempt,
+      // after which it may not go on, ends it and whatever waits.
+      if (client instanceof Redis && client.status === 'reconnecting')
+        void client
+          .connect()
+          .catch(() => {})
+          .then(() => client.disconnect());
+      else client.disconnect();
+    }
+  };
+  // Made when they are first asked for, so that nothing is opened before. They connect by themselves: one that waits
+  // to be told keeps BullMQ's first failure for ever.
+  let producer: Client | undefined;
+  let consumer: Client | undefined;
   return {
     kind: 'redis',
-    producer: { ...base, enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 5_000, retryStrategy },
-    consumer: { ...base, maxRetriesPerRequest: null, retryStrategy },
+    get producer() {
+      producer ??= keep(connect(address, failFast));
+      return producer;
+    },
+    get consumer() {
+      consumer ??= keep(connect(address, wait));
+      return consumer;
+    },
     factory: undefined,
     keyPrefix: `{${prefix}}`,
-    async server() {
-      const options: RedisOptions = { ...base, lazyConnect: true, maxRetriesPerRequest: 1, connectTimeout: 5_000 };
-      const redis = new Redis({ ...options, retryStrategy: null } as Omit<RedisOptions, 'replyMapping'>);
-      redis.on('error', () => {});
-      try {
-        await redis.connect();
-        const info = await redis.info();
-        const field = (name: string): string | null => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? null;
-        return {
-          version: field('valkey_version') ?? field('redis_version') ?? '',
-          runId: field('run_id'),
-          evictionPolicy: field('maxmemory_policy'),
-        };
-      } finally {
-        redis.disconnect();
-      }
-    },
-    close: async () => {},
+    server: () => redisFacts(address),
+    cut,
+    close: async () => cut(),
   };
 }

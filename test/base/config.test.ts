@@ -50,6 +50,13 @@ test('the queue follows REDIS_URL unless it is said', () => {
   expect(problems({ STEWARD_QUEUE: 'redis' })).toEqual([expect.stringMatching(/^REDIS_URL: /)]);
 });
 
+test('REDIS_URL names one server, or the nodes of a cluster', () => {
+  const urls = 'redis://a:6379, redis://b:6379';
+  expect(parseConfig({ ...whole, REDIS_URL: urls }).redisUrl?.reveal()).toBe(urls);
+  for (const wrong of ['http://a', 'redis://a:6379,', 'redis://a:6379/1,redis://b:6379/1'])
+    expect(problems({ REDIS_URL: wrong })).toEqual([expect.stringMatching(/^REDIS_URL: expected /)]);
+});
+
 test('all problems are reported together, by the name of their variable', () => {
   const found = problems({
     DATABASE_URL: undefined,

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { type BenchWorker, startBenchWorker } from '../../bench/worker.ts';
 import type { BenchOrganization } from '../../bench/world.ts';
 import { createDatabase, type Database } from '../../src/db/database.ts';
+import { upsertFact } from '../../src/db/installation-repository.ts';
 import { type Fingerprint, takeFingerprint } from './fingerprint.ts';
 import type { Random } from './random.ts';
 import { beginStage, type StageName, stageIsOver, stages } from './stages.ts';
@@ -29,7 +30,8 @@ export type LifeOptions = {
   /** kills in each stage; 0 for the undisturbed twin */
   readonly killsAStage: number;
   readonly random: Random;
-  readonly environment: Record<string, string>;
+  /** null: the queue is on the life's own database */
+  readonly redisUrl: string | null;
 };
 
 // Many chunks and short slices: a kill finds the cursor inside, and often between slices.
@@ -75,11 +77,15 @@ export async function live(options: LifeOptions): Promise<Life> {
   await withAdmin(adminUrl, `create database ${name} template ${template}`);
   const url = urlOf(adminUrl, name);
   const db = createDatabase({ url, max: 3 });
+  // Lives have their own database, and on Redis their own prefix, which `migrate` recorded for another one.
+  const queuePrefix = name.replaceAll('_', '-');
+  await upsertFact(db, 'queue', { kind: options.redisUrl === null ? 'postgres' : 'redis', prefix: queuePrefix });
   const environment = {
     STEWARD_CHUNK_SIZE: String(chunkSize),
     STEWARD_CHUNK_MS: '0',
     STEWARD_SLICE_MS: String(sliceMs),
-    ...options.environment,
+    ...(options.redisUrl === null ? {} : { STEWARD_QUEUE: 'redis', REDIS_URL: options.redisUrl }),
+    STEWARD_QUEUE_PREFIX: queuePrefix,
   };
   const kills: Kill[] = [];
   const after: Partial<Record<StageName, Fingerprint>> = {};

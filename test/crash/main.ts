@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
 import { runCrashes } from './run-crashes.ts';
 
-const usage = `npm run crash -- [--kills N] [--seed S] [--members N] [--parallel N] [--json]
+const usage = `npm run crash -- [--queue postgres|redis] [--kills N] [--seed S] [--members N] [--parallel N] [--json]
 
 Kills the worker (SIGKILL) with the cursor strictly inside a fan-out, a cascade or a restore, starts another, and
-compares the end with that of a twin whose worker nobody touched. Exit code 1 if any end differs.
+compares the end with that of a twin whose worker nobody touched. Reports how long it took from each kill to the next
+chunk of another worker. Exit code 1 if any end differs.
 
+  --queue Q     what carries the queue: postgres (default) or redis (a private one)
   --kills N     kills to count (default 200)
   --seed S      decides where they fall (default 1)
   --members N   members of the organization (default 2000, with 4000 event types)
@@ -15,6 +17,7 @@ compares the end with that of a twin whose worker nobody touched. Exit code 1 if
 
 const { values } = parseArgs({
   options: {
+    queue: { type: 'string', default: 'postgres' },
     kills: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     members: { type: 'string', default: '2000' },
@@ -31,9 +34,16 @@ const whole = (name: 'kills' | 'seed' | 'members' | 'parallel', least: number): 
   return value;
 };
 
+const queueKind = (): 'postgres' | 'redis' => {
+  const { queue } = values;
+  if (queue !== 'postgres' && queue !== 'redis') throw new Error(`--queue: expected postgres or redis, got ${queue}`);
+  return queue;
+};
+
 if (values.help) process.stderr.write(usage);
 else {
   const report = await runCrashes({
+    queue: queueKind(),
     kills: whole('kills', 1),
     seed: whole('seed', 0),
     members: whole('members', 400),

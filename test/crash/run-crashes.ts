@@ -3,14 +3,18 @@ import pg from 'pg';
 import { createDatabase } from '../../src/db/database.ts';
 import { migrateReferenceApp } from '../../src/db/migrate.ts';
 import { startTemporaryPostgres } from '../../src/embedded/postgres.ts';
+import { startPrivateRedis } from '../../src/embedded/redis.ts';
 import { migrateAll } from '../../src/queues/migrate-all.ts';
 import { Secret } from '../../src/secret.ts';
+import { type Distribution, distributionOf } from './distribution.ts';
 import { differences } from './fingerprint.ts';
 import { type Kill, live } from './life.ts';
 import { createRandom } from './random.ts';
 import { type StageName, seedLife, stages } from './stages.ts';
 
 export type CrashOptions = {
+  /** what carries the queue: the same Postgres, or a private Redis; every life has queues of its own */
+  readonly queue: 'postgres' | 'redis';
   readonly kills: number;
   readonly seed: number;
   readonly members: number;
@@ -23,6 +27,7 @@ export type CrashOptions = {
 
 export type CrashReport = {
   readonly ok: boolean;
+  readonly queue: 'postgres' | 'redis';
   readonly seed: number;
   readonly members: number;
   /** kills whose cursor was strictly inside, by the row read after the process was gone */
@@ -36,17 +41,16 @@ export type CrashReport = {
     readonly stage: StageName;
     readonly parts: readonly string[];
   }[];
-  readonly resumeMs: { readonly p50: number; readonly p95: number; readonly max: number };
+  /** from SIGKILL to the next chunk that another process committed */
+  readonly resumeMs: Distribution;
 };
-
-const percentile = (values: readonly number[], share: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0;
 
 /**
  * Lives of one organization – fan-out, cascade, restore – with workers killed inside, until so many kills are
  * counted; each end is compared by SQL with the end of a twin whose worker nobody touched.
  */
 export async function runCrashes({
+  queue,
   kills: wanted,
   seed,
   members,
@@ -62,6 +66,7 @@ export async function runCrashes({
     '-c',
     'shared_buffers=256MB',
   ]);
+  const redis = queue === 'redis' ? await startPrivateRedis() : undefined;
   try {
     const admin = new pg.Client({ connectionString: server.url() });
     await admin.connect();
@@ -70,12 +75,18 @@ export async function runCrashes({
     const url = server.url('crash_template');
     const template = createDatabase({ url, max: 2 });
     await migrateReferenceApp(template);
-    await migrateAll(template, { databaseUrl: new Secret(url), queue: 'postgres', queuePrefix: 'steward' });
+    await migrateAll(template, { databaseUrl: new Secret(url), queue, queuePrefix: 'steward' });
     await sql`insert into steward.installation (key, value) values ('crash', 'true')`.execute(template);
     const organization = await seedLife(template, members);
     await template.destroy();
 
-    const common = { adminUrl: server.url(), template: 'crash_template', organization, members, environment: {} };
+    const common = {
+      adminUrl: server.url(),
+      template: 'crash_template',
+      organization,
+      members,
+      redisUrl: redis?.url ?? null,
+    };
     say('the twin, undisturbed …');
     const twin = await live({ ...common, name: 'crash_twin', killsAStage: 0, random: createRandom(seed) });
     const kills: Kill[] = [];
@@ -106,12 +117,12 @@ export async function runCrashes({
       const groups = Map.groupBy(kills, keyOf);
       return Object.fromEntries([...groups].map(([key, list]) => [key, list.length])) as Record<Key, number>;
     };
-    const resumeMs = kills.map((kill) => kill.resumeMs);
     return {
       ok:
         different.length === 0 &&
         kills.length >= wanted &&
         stages.every((stage) => kills.some((kill) => kill.stage === stage)),
+      queue,
       seed,
       members,
       kills: kills.length,
@@ -119,9 +130,10 @@ export async function runCrashes({
       byPhase: count((kill) => kill.phase),
       lives,
       different,
-      resumeMs: { p50: percentile(resumeMs, 0.5), p95: percentile(resumeMs, 0.95), max: Math.max(0, ...resumeMs) },
+      resumeMs: distributionOf(kills.map((kill) => kill.resumeMs)),
     };
   } finally {
+    await redis?.stop();
     await server.stop();
   }
 }

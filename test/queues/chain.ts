@@ -72,27 +72,31 @@ function chainServices(db: Database, stepMs: number, over: Partial<JobServices> 
 
 export type ChainWorkerOptions = {
   readonly url: string;
+  /** null or absent: the queue is on the same Postgres */
+  readonly redisUrl?: string | null;
   readonly prefix: string;
   readonly stepMs?: number;
   readonly sliceMs?: number;
   readonly shutdownMs?: number;
   readonly over?: Partial<JobServices>;
+  readonly outboxPollMs?: number;
   readonly telemetry?: Telemetry;
   readonly parts?: Partial<WorkerParts>;
 };
 
 /** A worker process as compose makes it, with chains for runs. Short times, no tick. */
 export function chainWorker(options: ChainWorkerOptions): WorkerProcess {
+  const redisUrl = options.redisUrl ?? null;
   const db = createDatabase({ url: options.url, max: 6 });
   return assembleWorker({
     config: {
-      queue: 'postgres',
+      queue: redisUrl === null ? 'postgres' : 'redis',
       databaseUrl: new Secret(options.url),
-      redisUrl: null,
+      redisUrl: redisUrl === null ? null : new Secret(redisUrl),
       queuePrefix: options.prefix,
       concurrency: { quick: 1, bulk: 1, zoom: 1 },
       sliceMs: options.sliceMs ?? 100,
-      outboxPollMs: 100,
+      outboxPollMs: options.outboxPollMs ?? 100,
       tickMs: 600_000,
       shutdownMs: options.shutdownMs ?? 8_000,
     },

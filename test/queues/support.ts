@@ -26,7 +26,7 @@ export function signal<T = void>(): { promise: Promise<T>; fire: (value: T) => v
 }
 
 /** Waits until `holds` says so; fails by the test's time-out, naming what it waited for. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean, withinMs = 20_000): Promise<void> {
+export async function until(what: string, holds: () => Promise<boolean> | boolean, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`Waited ${withinMs} ms for: ${what}`);
@@ -35,6 +35,8 @@ export async function until(what: string, holds: () => Promise<boolean> | boolea
 }
 
 export type QueueHarness = {
+  /** names of its queues begin with it */
+  readonly prefix: string;
   readonly telemetry: Telemetry;
   readonly handedOver: { job: string; key: string; delayMs: number }[];
   /** set: the outbox takes nothing */
@@ -57,6 +59,7 @@ export async function createQueueHarness(server: QueueServer): Promise<QueueHarn
   const systems: QueueSystem[] = [];
   const consumers: QueueConsumer[] = [];
   const harness: QueueHarness = {
+    prefix,
     telemetry,
     handedOver,
     outboxAway: false,

@@ -5,8 +5,9 @@ import { done, type JobResult, snooze } from './result.ts';
 export type RunPayload = { readonly organizationId: string; readonly runId: string };
 
 const pausedLookMs = 5_000;
-// Its holder hands over itself, or is dead and its lease ends within ten seconds.
-const busyLookMs = 2_000;
+// Its holder hands over itself, or is dead and its lease ends about when its lock in the queue does: looked at often, so
+// that little is added to the time from a death to the next chunk.
+const busyLookMs = 500;
 
 /**
  * One slice of a run, and the hand-over to the next: through the outbox, so that a run of a million members
