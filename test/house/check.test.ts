@@ -13,7 +13,14 @@ let house = '';
 beforeAll(() => {
   house = mkdtempSync(join(tmpdir(), 'steward-check-'));
   const rules = ['package.json', 'tsconfig.json', 'biome.json', 'knip.json', 'vitest.config.ts', '.gitignore'];
-  const parts = ['bin', 'src/errors.ts', 'src/secret.ts', 'src/db', 'docs/contracts/app-schema.md'];
+  const parts = [
+    'bin',
+    'src/errors.ts',
+    'src/secret.ts',
+    'src/trace-context.ts',
+    'src/db',
+    'docs/contracts/app-schema.md',
+  ];
   const embedded = ['postgres', 'free-port', 'load-embedded-postgres'].map((name) => `src/embedded/${name}.ts`);
   const scripts = ['check.ts', 'check-layers.ts', 'layers', 'generate-db-types.ts'].map((name) => `scripts/${name}`);
   const support = ['test/support/database.ts', 'test/support/global-postgres.ts', 'test/support/handle-guard.ts'];
