@@ -4,6 +4,7 @@ import { deadLetters } from './commands/dead-letters.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
 import { disconnect } from './commands/disconnect.ts';
+import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { members } from './commands/members.ts';
 import { migrate } from './commands/migrate.ts';
@@ -28,6 +29,7 @@ export const commands: readonly CommandFactory[] = [
   worker,
   server,
   status,
+  doctor,
   members,
   explain,
   connectLink,
