@@ -186,6 +186,9 @@ const variables = z.object({
     .optional(),
   STEWARD_LOCATIONS: z.enum(['rows', 'json'], { error: 'expected rows or json' }).default('rows'),
   STEWARD_GUARD_SHARE: share(0.1),
+  STEWARD_KEEP_RUNS_DAYS: whole(7, 36_500, 90),
+  STEWARD_KEEP_EVENTS_DAYS: whole(1, 36_500, 30),
+  STEWARD_KEEP_AUDIT_DAYS: whole(1, 36_500, 730),
   STEWARD_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'expected trace, debug, info, warn, error, fatal or silent',
@@ -324,6 +327,36 @@ export function parseConfig(given: Environment): Config {
     logLevel: v.STEWARD_LOG_LEVEL,
   };
   return deepFreeze(config);
+}
+
+const retentionVariables = variables.pick({
+  STEWARD_KEEP_RUNS_DAYS: true,
+  STEWARD_KEEP_EVENTS_DAYS: true,
+  STEWARD_KEEP_AUDIT_DAYS: true,
+});
+
+/**
+ * For how many days `prune` keeps what is over; needs no other variable.
+ * @throws StewardError `config_invalid`
+ */
+export function parseRetention(env: (name: string) => string | undefined): {
+  readonly runsDays: number;
+  readonly eventsDays: number;
+  readonly auditDays: number;
+} {
+  const names = Object.keys(retentionVariables.shape);
+  const result = retentionVariables.safeParse(Object.fromEntries(names.map((name) => [name, env(name)])));
+  if (!result.success)
+    throw new StewardError(
+      'config_invalid',
+      result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`).join('; '),
+    );
+  const { STEWARD_KEEP_RUNS_DAYS, STEWARD_KEEP_EVENTS_DAYS, STEWARD_KEEP_AUDIT_DAYS } = result.data;
+  return {
+    runsDays: STEWARD_KEEP_RUNS_DAYS,
+    eventsDays: STEWARD_KEEP_EVENTS_DAYS,
+    auditDays: STEWARD_KEEP_AUDIT_DAYS,
+  };
 }
 
 /**

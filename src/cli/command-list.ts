@@ -9,6 +9,7 @@ import { explain } from './commands/explain.ts';
 import { members } from './commands/members.ts';
 import { migrate } from './commands/migrate.ts';
 import { pause } from './commands/pause.ts';
+import { prune } from './commands/prune.ts';
 import { reconcile } from './commands/reconcile.ts';
 import { restore } from './commands/restore.ts';
 import { resume } from './commands/resume.ts';
@@ -42,6 +43,7 @@ export const commands: readonly CommandFactory[] = [
   deadLetters,
   pause,
   resume,
+  prune,
   serviceKey,
   zoomSimulator,
 ];

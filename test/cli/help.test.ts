@@ -58,7 +58,7 @@ test('an example that writes gives its reason: typed by a script, it is not refu
   const page = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8');
   const examples = page.match(/^ {2}\$ zoom-steward .*$/gm) ?? [];
   const writing =
-    /^ {2}\$ zoom-steward (connect-link|restore|verify|service-key|pause|resume|.* --apply|.* --yes|.* --confirm)/;
+    /^ {2}\$ zoom-steward (connect-link|restore|verify|service-key|pause|resume|dead-letters (replay|drop)|.* --apply|.* --yes|.* --confirm)/;
   expect(examples.filter((line) => writing.test(line) && !line.includes('--reason "'))).toEqual([]);
   expect(examples.filter((line) => /^ {2}\$ zoom-steward (?!-)\S*[A-Z=]/.test(line))).toEqual([]);
 });

@@ -34,17 +34,27 @@ export type RunFilter = {
   readonly organizationId?: string;
   readonly targetId?: string;
   readonly state?: string;
+  /** written at or after this instant */
+  readonly since?: Date;
+  /** written before this run: the next page */
+  readonly before?: string;
   readonly limit: number;
 };
 
 /** Runs, newest first. */
-export async function listRuns(db: Database, { organizationId, targetId, state, limit }: RunFilter): Promise<RunRow[]> {
+export async function listRuns(
+  db: Database,
+  { organizationId, targetId, state, since, before, limit }: RunFilter,
+): Promise<RunRow[]> {
   const { rows } = await sql<RunRow>`
     select ${columns} from steward.runs r left join steward_app.organizations o on o.id = r.organization_id
      where (${organizationId ?? null}::uuid is null or r.organization_id = ${organizationId ?? null}::uuid)
        and (${targetId ?? null}::uuid is null or r.target_id = ${targetId ?? null}::uuid)
        and (${state ?? null}::text is null or r.state = ${state ?? null}::text)
-     order by r.created_at desc, r.id limit ${limit}`.execute(db);
+       and (${since ?? null}::timestamptz is null or r.created_at >= ${since ?? null}::timestamptz)
+       and (${before ?? null}::uuid is null or (r.created_at, r.id) < (
+             select b.created_at, b.id from steward.runs b where b.id = ${before ?? null}::uuid))
+     order by r.created_at desc, r.id desc limit ${limit}`.execute(db);
   return rows;
 }
 
