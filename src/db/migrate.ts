@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import type { Database } from './database.ts';
@@ -15,10 +16,11 @@ class MigrationError extends Error {
 
 async function loadMigrations(prefix: 'app' | 'worker'): Promise<Record<string, Migration>> {
   const found: Record<string, Migration> = {};
+  // Sources are .ts; what was built is .js, with declarations and source maps beside it.
+  const wanted = prefix === 'app' ? /^(app-\d{4}-[a-z0-9-]+)\.[jt]s$/ : /^(\d{4}-[a-z0-9-]+)\.[jt]s$/;
   for (const file of readdirSync(migrationsDir).sort()) {
-    const name = file.replace(/\.ts$|\.js$/, '');
-    const wanted = prefix === 'app' ? /^app-\d{4}-/ : /^\d{4}-/;
-    if (wanted.test(name)) found[name] = (await import(join(migrationsDir, file))) as Migration;
+    const name = wanted.exec(file)?.[1];
+    if (name) found[name] = (await import(pathToFileURL(join(migrationsDir, file)).href)) as Migration;
   }
   return found;
 }

