@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { JobDeps } from '../jobs/contract/definition.ts';
 import { snooze } from '../jobs/contract/result.ts';
 import { type JobOutcome, runJob } from '../jobs/contract/run-job.ts';
@@ -6,7 +7,10 @@ import { traceJob } from '../trace-context.ts';
 import type { Process, QueueDelivery } from './queue.ts';
 import type { Switches } from './switches.ts';
 
-const pausedMs = 5_000;
+// A paused job keeps its slot for a while: put off at once, a backlog of thousands would go round and round.
+const usualHoldMs = 8_000;
+const lookAgainMs = 500;
+const pausedMs = 1_000;
 // The database may be away for long, and each start counts against poison (settings.ts): seldom after a minute.
 const databaseAwayMs = (starts: number): number => (starts <= 12 ? 5_000 : 60_000);
 
@@ -54,10 +58,13 @@ export function createProcess({
   deps,
   switches,
   telemetry,
+  holdMs = usualHoldMs,
 }: {
   deps: JobDeps;
   switches: Switches;
   telemetry: Telemetry;
+  /** how long a paused job keeps its slot */
+  holdMs?: number;
 }): Process {
   const isPaused = async (delivery: QueueDelivery): Promise<string | undefined> => {
     if (delivery.name === 'reconcile-due') return undefined;
@@ -65,13 +72,22 @@ export function createProcess({
     if (delivery.queue === 'zoom' && (await switches.isOn('pause_zoom'))) return 'an operator paused calls to Zoom';
     return undefined;
   };
+  /** Waits while it is paused. @returns why it is to be put off, or undefined: it may run */
+  const held = async (delivery: QueueDelivery): Promise<string | undefined> => {
+    const until = performance.now() + holdMs;
+    for (;;) {
+      const why = await isPaused(delivery);
+      if (why === undefined || performance.now() >= until || delivery.signal.aborted) return why;
+      await setTimeout(lookAgainMs, undefined, { signal: delivery.signal }).catch(() => {});
+    }
+  };
   const work = async (delivery: QueueDelivery): Promise<JobOutcome> => {
     const { queue, name: job, id: jobId, key, attempt, waitedMs } = delivery;
     const startedAt = performance.now();
     telemetry.emit('job_started', { queue, job, jobId, key, attempt, waitedMs });
     let outcome: JobOutcome;
     try {
-      const why = await isPaused(delivery);
+      const why = await held(delivery);
       outcome = why === undefined ? await runJob(deps, delivery) : snooze(pausedMs, why);
     } catch (error) {
       // Nothing of the job has begun: no attempt is used, else an outage of minutes would lose it for good.

@@ -32,6 +32,7 @@ function playing(isOn: (name: SwitchName) => Promise<boolean>) {
     deps: { db: undefined as unknown as Database, log, services: services(), sliceMs: 1_000, jobs: [job] },
     switches: { isOn },
     telemetry,
+    holdMs: 0,
   });
   const deliver = (over: Partial<QueueDelivery> = {}) =>
     process({

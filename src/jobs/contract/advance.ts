@@ -4,7 +4,7 @@ import { done, type JobResult, snooze } from './result.ts';
 /** Which run a message is about. */
 export type RunPayload = { readonly organizationId: string; readonly runId: string };
 
-const pausedLookMs = 5_000;
+const pausedLookMs = 4_000;
 // Its holder hands over itself, or is dead and its lease ends about when its lock in the queue does: looked at often, so
 // that little is added to the time from a death to the next chunk.
 const busyLookMs = 500;
