@@ -10,6 +10,7 @@ import { members } from './commands/members.ts';
 import { migrate } from './commands/migrate.ts';
 import { pause } from './commands/pause.ts';
 import { prune } from './commands/prune.ts';
+import { queues } from './commands/queues.ts';
 import { reconcile } from './commands/reconcile.ts';
 import { restore } from './commands/restore.ts';
 import { resume } from './commands/resume.ts';
@@ -41,6 +42,7 @@ export const commands: readonly CommandFactory[] = [
   reconcile,
   runs,
   deadLetters,
+  queues,
   pause,
   resume,
   prune,

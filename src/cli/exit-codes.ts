@@ -25,4 +25,5 @@ export const refusals: ReadonlySet<string> = new Set([
   'stale_preview',
   'removals_above_limit',
   'verified_recently',
+  'workers_alive',
 ]);

@@ -16,6 +16,7 @@ import {
   workerTimes,
 } from './settings.ts';
 import { backoffFromError, settle } from './settle.ts';
+import { forgetUndone, listUndone } from './undone-jobs.ts';
 
 /** What the two backends differ in. */
 export type Backend = {
@@ -273,6 +274,9 @@ export function createBullmqQueue({
       await job?.remove();
       return job !== undefined;
     },
+
+    undone: (queue) => listUndone(producerOf(queue)),
+    forgetUndone: (queue) => forgetUndone(producerOf(queue)),
 
     server: () => backend.server(),
 

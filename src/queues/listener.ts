@@ -15,6 +15,8 @@ export type ListenerOptions = {
   /** called at each notification, and after each (re)connection: what was said meanwhile was not heard */
   readonly onHint: () => void;
   readonly telemetry: Telemetry;
+  /** a statement that takes what the connection is to hold; one row, column `taken` */
+  readonly take?: string;
   readonly heartbeatMs?: number;
 };
 
@@ -25,7 +27,14 @@ const longestRetryMs = 5_000;
  * LISTEN on a connection of its own. A connection that is cut, or silently dead (no answer to the heartbeat),
  * is replaced; meanwhile the poll does the work. `application_name` is zoom-steward-listen.
  */
-export function createListener({ url, channel, onHint, telemetry, heartbeatMs = 5_000 }: ListenerOptions): Listener {
+export function createListener({
+  url,
+  channel,
+  onHint,
+  telemetry,
+  take,
+  heartbeatMs = 5_000,
+}: ListenerOptions): Listener {
   let stopped = false;
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -78,6 +87,8 @@ export function createListener({ url, channel, onHint, telemetry, heartbeatMs = 
     try {
       await fresh.connect();
       await fresh.query(`listen ${channel}`);
+      if (take !== undefined && (await fresh.query<{ taken: boolean }>(take)).rows[0]?.taken !== true)
+        throw new Error('somebody else holds what this connection is to take');
     } catch (error) {
       fresh.end().catch(() => {});
       telemetry.emit('listener_lost', { detail: scrub((error as Error).message) });

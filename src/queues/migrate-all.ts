@@ -30,7 +30,7 @@ export async function migrateAll(
 ): Promise<Installation> {
   const ran = await migrate(db);
   const recorded = await findFact<RecordedQueue>(db, 'queue');
-  if (recorded && recorded.kind !== queue) throw queueDiffers(recorded.kind, queue);
+  if (recorded) compareQueue(recorded, { queue, queuePrefix });
   const queueSchema = queue === 'postgres' ? await migratePostgresQueue(databaseUrl) : null;
   await upsertFact(db, 'queue', { kind: queue, prefix: queuePrefix } satisfies RecordedQueue);
   await upsertFact(db, 'programs', programsFingerprint());
@@ -39,13 +39,35 @@ export async function migrateAll(
   return { ran, queueSchema, id };
 }
 
-export type RecordedQueue = { readonly kind: 'postgres' | 'redis'; readonly prefix: string };
+export type RecordedQueue = {
+  readonly kind: 'postgres' | 'redis';
+  readonly prefix: string;
+  /** a move has begun and not ended: something may still wait there */
+  readonly movingFrom?: 'postgres' | 'redis';
+};
 
-/** The one sentence for a process whose queue is not the installation's. */
-export function queueDiffers(recorded: string, configured: string): StewardError {
-  return new StewardError(
-    'queue_differs',
-    `This installation's queue is ${recorded}, and STEWARD_QUEUE says ${configured}: set it to ${recorded}, because jobs waiting in the other queue would never run.`,
-    { context: { recorded, configured } },
-  );
+/**
+ * Compares the queue of the installation with the one that a process is configured for.
+ * @throws StewardError `queue_differs`, `queue_move_unfinished`
+ */
+export function compareQueue(
+  { kind, prefix, movingFrom }: RecordedQueue,
+  { queue, queuePrefix }: { readonly queue: string; readonly queuePrefix: string },
+): void {
+  if (kind !== queue)
+    throw new StewardError(
+      'queue_differs',
+      `This installation's queue is ${kind}, and STEWARD_QUEUE says ${queue}: set it to ${kind}, because jobs waiting in the other queue would never run; "zoom-steward queues move" changes it.`,
+      { context: { recorded: kind, configured: queue } },
+    );
+  if (movingFrom !== undefined)
+    throw new StewardError(
+      'queue_move_unfinished',
+      `The queue is being moved from ${movingFrom} to ${kind}, and what waits in the old one was not carried over; run "zoom-steward queues move --to ${kind}" again.`,
+    );
+  if (prefix !== queuePrefix)
+    throw new StewardError(
+      'queue_differs',
+      `This installation's queues begin with "${prefix}", and STEWARD_QUEUE_PREFIX says "${queuePrefix}": set it to "${prefix}".`,
+    );
 }

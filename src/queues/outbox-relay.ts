@@ -7,8 +7,9 @@ import type { Secret } from '../secret.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { readTraces } from '../trace-context.ts';
 import { createListener } from './listener.ts';
-import { claimOutbox, deleteOutbox, type OutboxRow, releaseOutbox } from './outbox-rows.ts';
+import { checkNotMoved, claimOutbox, deleteOutbox, type OutboxRow, releaseOutbox } from './outbox-rows.ts';
 import type { QueueMessage, QueueSystem } from './queue.ts';
+import { takePresence } from './worker-presence.ts';
 
 export type OutboxRelay = {
   start(): void;
@@ -23,7 +24,7 @@ export type RelayStep = 'claimed' | 'published' | 'deleted';
 
 export type OutboxRelayOptions = {
   readonly db: Database;
-  readonly queue: Pick<QueueSystem, 'publish'>;
+  readonly queue: Pick<QueueSystem, 'publish' | 'kind'>;
   readonly jobs: readonly AnyJobDefinition[];
   readonly telemetry: Telemetry;
   /** the database, for a LISTEN connection of its own; without it the poll works alone */
@@ -97,13 +98,24 @@ export function createOutboxRelay({
       };
     });
   const listener =
-    listenUrl && createListener({ url: listenUrl, channel: 'steward_outbox', onHint: hint, telemetry, heartbeatMs });
+    listenUrl &&
+    createListener({
+      url: listenUrl,
+      channel: 'steward_outbox',
+      onHint: hint,
+      telemetry,
+      take: takePresence,
+      heartbeatMs,
+    });
 
   const moveBatch = async (): Promise<number> => {
     const startedAt = performance.now();
     const leaseToken = randomUUID();
-    const rows = await claimOutbox(db, { leaseToken, leaseMs, limit: batch });
-    if (rows.length === 0) return 0;
+    const rows = await claimOutbox(db, { queue: queue.kind, leaseToken, leaseMs, limit: batch });
+    if (rows.length === 0) {
+      await checkNotMoved(db, queue.kind);
+      return 0;
+    }
     await onStep('claimed');
     const messages = coalesce(rows, jobs);
     try {

@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { findFact } from '../db/installation-repository.ts';
+import { StewardError } from '../errors.ts';
 
 export type OutboxRow = {
   readonly id: number;
@@ -12,11 +14,22 @@ export type OutboxRow = {
 
 /**
  * Takes up to `limit` messages that are due and that nobody holds, in the order of their time: one statement,
- * one short transaction. Never "id above the last one": a late commit would be passed over.
+ * one short transaction. Never "id above the last one": a late commit would be passed over. Nothing for a relay whose
+ * queue is not the installation's any more.
  */
 export async function claimOutbox(
   db: Database,
-  { leaseToken, leaseMs, limit }: { readonly leaseToken: string; readonly leaseMs: number; readonly limit: number },
+  {
+    queue,
+    leaseToken,
+    leaseMs,
+    limit,
+  }: {
+    readonly queue: 'postgres' | 'redis';
+    readonly leaseToken: string;
+    readonly leaseMs: number;
+    readonly limit: number;
+  },
 ): Promise<OutboxRow[]> {
   const { rows } = await sql<OutboxRow>`
     update steward.outbox message
@@ -24,12 +37,23 @@ export async function claimOutbox(
            attempts = attempts + 1
       from (select id from steward.outbox
              where available_at <= steward.now() and (lease_until is null or lease_until < steward.now())
+               and not exists (select from steward.installation where key = 'queue' and value->>'kind' <> ${queue})
              order by available_at, id
              limit ${limit}
              for update skip locked) due
      where message.id = due.id
     returning message.id, message.job, message.key, message.payload, message.trace`.execute(db);
   return rows.sort((a, b) => a.id - b.id);
+}
+
+/** @throws StewardError `queue_moved` when the installation's queue is another than this one */
+export async function checkNotMoved(db: Database, queue: 'postgres' | 'redis'): Promise<void> {
+  const recorded = await findFact<{ readonly kind: string }>(db, 'queue');
+  if (recorded && recorded.kind !== queue)
+    throw new StewardError(
+      'queue_moved',
+      `The queue was moved to ${recorded.kind}, and this worker is of ${queue}: it relays nothing; restart it with STEWARD_QUEUE=${recorded.kind}.`,
+    );
 }
 
 /** Forgets messages that are in the queue; those whose lease somebody else took over stay with them. */

@@ -6,7 +6,7 @@ import { StewardError } from '../errors.ts';
 import type { Vault, VaultPlace } from '../grants/vault.ts';
 import type { Logger } from '../logger.ts';
 import { Secret } from '../secret.ts';
-import { queueDiffers, type RecordedQueue } from './migrate-all.ts';
+import { compareQueue, type RecordedQueue } from './migrate-all.ts';
 import type { QueueSystem } from './queue.ts';
 
 const refuse = (code: string, sentence: string, context: Record<string, string | number> = {}): never => {
@@ -36,12 +36,7 @@ export async function checkQueueChoice(
 ): Promise<void> {
   const recorded = await findFact<RecordedQueue>(db, 'queue');
   if (!recorded) return refuse('queue_unrecorded', 'No queue is recorded in the database; run "zoom-steward migrate".');
-  if (recorded.kind !== queue) throw queueDiffers(recorded.kind, queue);
-  if (recorded.prefix !== queuePrefix)
-    refuse(
-      'queue_differs',
-      `This installation's queues begin with "${recorded.prefix}", and STEWARD_QUEUE_PREFIX says "${queuePrefix}": set it to "${recorded.prefix}".`,
-    );
+  compareQueue(recorded, { queue, queuePrefix });
 }
 
 const oldestPostgresMajor = 15;

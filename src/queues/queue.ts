@@ -70,6 +70,13 @@ export type FailedJob = {
   readonly failedAtMs: number;
 };
 
+/** A job that waits, or that somebody had begun. */
+export type UndoneJob = Pick<QueueMessage, 'job' | 'key' | 'payload'> & {
+  readonly trace: readonly TraceCarrier[];
+  /** how long it was still to wait */
+  readonly delayMs: number;
+};
+
 /** How a delivery is to be settled; see settle.ts. */
 export type Process = (delivery: QueueDelivery) => Promise<JobOutcome>;
 
@@ -92,6 +99,10 @@ export type QueueSystem = {
   findFailed(queue: QueueName, id: string): Promise<FailedJob | undefined>;
   /** Forgets one of them. @returns whether it was there */
   removeFailed(queue: QueueName, id: string): Promise<boolean>;
+  /** Everything a queue still owes; complete only while nobody works on it. */
+  undone(queue: QueueName): Promise<readonly UndoneJob[]>;
+  /** Forgets that, except what a worker died at so lately that its lock holds: it is done once more if anybody works there. */
+  forgetUndone(queue: QueueName): Promise<void>;
   /** Which server this is: version, and on Redis its run id and eviction policy. */
   server(): Promise<{
     readonly version: string;

@@ -96,9 +96,9 @@ export async function live(options: LifeOptions): Promise<Life> {
       const targets = Array.from({ length: killsAStage }, () => random.next()).sort((a, b) => a - b);
       for (const target of targets) {
         const killed = await killInside(db, stage, runId, worker, target, options);
-        if (!killed) break;
+        if (killed === 'over') break;
         worker = await startBenchWorker(url, environment);
-        kills.push({ ...killed.at, resumeMs: await resumed(db, runId, killed) });
+        if (killed !== 'missed') kills.push({ ...killed.at, resumeMs: await resumed(db, runId, killed) });
       }
       await waitForEnd(db, stage, runId);
       after[stage] = await takeFingerprint(db);
@@ -115,7 +115,8 @@ type Killed = { readonly at: Omit<Kill, 'resumeMs'>; readonly run: RunRow; reado
 
 /**
  * Waits until the run is past `target` of its way, then kills. A kill counts only if the row, read after the process
- * is gone, shows the cursor strictly inside; null when the run was over first.
+ * is gone, shows the cursor strictly inside: else it is "missed", and the worker is gone all the same. "over": the run
+ * ended first, and nobody was killed.
  */
 async function killInside(
   db: Database,
@@ -124,11 +125,11 @@ async function killInside(
   worker: BenchWorker,
   target: number,
   { members, random }: LifeOptions,
-): Promise<Killed | null> {
+): Promise<Killed | 'missed' | 'over'> {
   const deadline = performance.now() + longestWaitMs;
   for (;;) {
     const run = await readRun(db, runId);
-    if (run.state === 'done') return null;
+    if (run.state === 'done') return 'over';
     if (isInside(run) && wayOf(stage, run, members) >= target) break;
     if (performance.now() > deadline)
       throw new Error(`The ${stage} run of ${runId} did not get to ${target}: ${JSON.stringify(run)}`);
@@ -141,7 +142,7 @@ async function killInside(
   // What the dead process had sent is settled once its connections are gone.
   await connectionsGone(db);
   const run = await readRun(db, runId);
-  if (!isInside(run)) return null;
+  if (!isInside(run)) return 'missed';
   return { at: { stage, phase: run.phase, done: doneIn(run), cursor: run.cursor as string }, run, killedAt };
 }
 

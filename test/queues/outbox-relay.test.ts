@@ -17,6 +17,7 @@ function fakeQueue() {
   const published: QueueMessage[] = [];
   const state = { away: false };
   return {
+    kind: 'postgres' as const,
     published,
     state,
     keys: () => published.map((message) => message.key),
@@ -34,7 +35,10 @@ afterEach(async () => {
 beforeEach(() => database.db.deleteFrom('steward.outbox').execute());
 
 const telemetry = createTelemetry();
-function relayTo(queue: Pick<ReturnType<typeof fakeQueue>, 'publish'>, over: Partial<OutboxRelayOptions> = {}) {
+function relayTo(
+  queue: Pick<ReturnType<typeof fakeQueue>, 'publish' | 'kind'>,
+  over: Partial<OutboxRelayOptions> = {},
+) {
   const relay = createOutboxRelay({ db: database.db, queue, jobs: [tryIt], telemetry, pollMs: noPollMs, ...over });
   stops.push(() => relay.stop());
   return relay;
