@@ -191,6 +191,12 @@ export const mutations: readonly Mutation[] = [
     why: 'who has to verify an address falls out of a domain rollout, in a run',
   },
   {
+    file: '190-doubtful-members.sql',
+    find: 'm.active = f.active',
+    replace: 'm.active is not null',
+    why: 'a plan passes over somebody who was deactivated',
+  },
+  {
     file: '205-write-member-chunk.sql',
     find: 'f.in_rollout, f.opted_out and allow_opt_out)',
     replace: 'f.in_rollout, f.opted_out)',

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 
 /**
@@ -16,4 +17,30 @@ export async function keepToHashJoins(trx: Transaction<DB>): Promise<void> {
  */
 export async function keepToIndexes(trx: Transaction<DB>): Promise<void> {
   await sql`select set_config('enable_seqscan', 'off', true)`.execute(trx);
+}
+
+/** What a comparison of whole tables is planned with. */
+const wholeTables: Readonly<Record<string, string>> = {
+  // A hash may take twice that in each process.
+  work_mem: '64MB',
+  jit: 'off',
+  // A handful of groups, estimated as many: a million rows would be sorted for them.
+  enable_sort: 'off',
+};
+
+/**
+ * Has the planner hash whole tables against each other until the function it gives is called; the transaction may be
+ * the caller's.
+ */
+export async function compareWholeTables(db: Database): Promise<() => Promise<void>> {
+  const set = (values: Readonly<Record<string, string>>) =>
+    sql<{ before: Record<string, string> }>`
+      select (select jsonb_object_agg(key, current_setting(key)) from jsonb_each_text(${JSON.stringify(values)}::jsonb)) as before,
+             (select count(set_config(key, value, true)) from jsonb_each_text(${JSON.stringify(values)}::jsonb))`.execute(
+      db,
+    );
+  const { rows } = await set(wholeTables);
+  return async () => {
+    await set(rows[0]?.before ?? {});
+  };
 }

@@ -1,0 +1,74 @@
+-- Whose stored facts may no longer be what the base tables say; a plan looks at these with steward.live_members, and
+-- takes the stored facts of all others. Set against set: nothing is computed again that was computed when the facts
+-- were stored, and an address that reads like its stored key is unchanged. It names some whose facts are right (people
+-- mapped, ambiguous, invited, or matched at another address than theirs), and passes over nobody whose facts are not:
+-- of two members who share an address, whoever was looked at last is one of those, and brings the other along
+-- (steward.doubtful_peers). The same member may be named twice. No limit and no look-up by row in here: either would
+-- keep parallel workers out.
+create or replace function steward.doubtful_members(organization uuid, account text, rollout text, groups uuid[], domains text[])
+returns table (member_id uuid)
+language sql stable parallel safe as $$
+  select coalesce(m.id, f.member_id)
+    from (
+      select a.id, a.active, a.email, a.email_verified from steward_app.members a where a.organization_id = organization) m
+    full join (
+      select k.* from steward.member_facts k where k.organization_id = organization) f on f.member_id = m.id
+    left join (
+      select c.member_id, c.state from steward_app.personal_connections c where c.organization_id = organization) x on x.member_id = m.id
+    left join (
+      select c.member_id, c.state, g.state as grant_state
+        from steward.personal_connections c
+        left join steward.grants g on g.id = c.grant_id
+       where c.organization_id = organization) p on p.member_id = m.id
+    left join (
+      select c.member_id from steward.opt_outs c where c.organization_id = organization) o on o.member_id = m.id
+    left join (
+      select z.member_id from steward.zoom_user_mappings z where z.organization_id = organization and z.zoom_account_id = account) z on z.member_id = m.id
+    left join (
+      select gm.member_id from steward_app.group_members gm
+       where rollout = 'groups' and gm.organization_id = organization and gm.group_id = any(groups)) gm on gm.member_id = m.id
+    left join (
+      select u.user_key, u.zoom_user_id, u.address_key, u.status, u.user_type
+        from steward.directory_users u where u.zoom_account_id = account) u on u.address_key = f.address_key
+    left join (
+      select k.address_key from steward.directory_lookups k where k.zoom_account_id = account) k on k.address_key = f.address_key
+   where not coalesce(
+         m.active = f.active
+     and case when m.email_verified then m.email = f.address_key or steward.address_key(m.email) is not distinct from f.address_key
+              else f.address_key is null end
+     and f.in_rollout = case rollout
+           when 'groups' then gm.member_id is not null
+           when 'domains' then coalesce(split_part(steward.address_key(m.email), '@', -1) = any(domains), false)
+           else true
+         end
+     and f.opted_out = (o.member_id is not null)
+     and f.personal = steward.rule_personal(p.state, p.grant_state, x.state)
+     and z.member_id is null
+     and case f.match
+           when 'email' then u.user_key = f.zoom_user_key and u.zoom_user_id is not null and u.status = f.zoom_status and u.user_type = f.zoom_type
+           when 'not_verified' then f.address_key is null
+           when 'none' then u.user_key is null and ((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since or k.address_key is not null)
+           when 'checking' then u.user_key is null and k.address_key is null and not coalesce((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since, false)
+           else false
+         end, false)
+$$;
+
+-- Whose stored address is that of one of these: whatever made the one doubtful may have made the other ambiguous, or no
+-- longer so. Who has such an address by now and not as stored is doubtful already.
+create or replace function steward.doubtful_peers(organization uuid, ids uuid[])
+returns setof uuid
+language plpgsql stable
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+begin
+  return query
+  select f.member_id
+    from (
+      select distinct steward.address_key(a.email) as key
+        from unnest(ids) w (id) join steward_app.members a on a.id = w.id and a.organization_id = organization and a.active and a.email_verified) taken
+    join steward.member_facts f on f.organization_id = organization and f.address_key = taken.key;
+end $$;
