@@ -57,7 +57,9 @@ async function compared(
   const doubtful =
     rolloutAssumed || trustNothing ? null : await listDoubtful(db, assumed, pageSize * mostDoubtfulPages);
   const groups = new Map<string, MemberGroup>();
-  const add = (found: readonly MemberGroup[]): void => found.forEach((group) => mergeGroup(groups, group));
+  const add = (found: readonly MemberGroup[]): void => {
+    for (const group of found) mergeGroup(groups, group);
+  };
   if (doubtful === null) {
     for (let after: string | null = null; ; ) {
       const page: MemberPage = await listMembers(db, assumed.organizationId, after, pageSize);
