@@ -1,3 +1,4 @@
+import { queueNames } from '../jobs/contract/definition.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { MetricList } from './metric-list.ts';
 
@@ -12,6 +13,11 @@ const statusClass = (status: number | null): string => (status === null ? 'none'
 
 /** Counts what happens in this process. Returns how to stop. */
 export function countEvents(telemetry: Telemetry, metrics: MetricList): () => void {
+  // A counter that begins at 1 never increased, for Prometheus: what alerts look for begins at 0.
+  for (const outcome of [...Object.values(refreshOutcome), 'lost']) metrics.tokenRefresh.inc({ outcome }, 0);
+  for (const action of ['create', 'update', 'delete'])
+    for (const outcome of ['done', 'internal', 'temporarily_unavailable']) metrics.meetings.inc({ action, outcome }, 0);
+  for (const queue of queueNames) metrics.jobStalled.inc({ queue }, 0);
   const offs = [
     telemetry.on('job_started', ({ queue, job, waitedMs, attempt }) => {
       metrics.jobsStarted.inc({ queue, job });
