@@ -17,6 +17,7 @@ import { watchRun } from './watch-run.ts';
 export type ReconcileOptions = WritingOptions & {
   readonly all?: boolean;
   readonly plan?: boolean;
+  readonly announced?: boolean;
   readonly apply?: boolean;
   readonly maxRemovals?: number;
   readonly wait: boolean;

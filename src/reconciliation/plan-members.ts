@@ -48,6 +48,18 @@ export async function comparedMembers(db: Database, comparison: Comparison): Pro
   return groups;
 }
 
+/** The same for these members and who shares an address with them, and nobody else: what it costs goes by how many they are. */
+export async function comparedOnly(
+  db: Database,
+  facts: OrganizationFacts,
+  memberIds: readonly string[],
+): Promise<readonly MemberGroup[]> {
+  const { rows: peers } = await sql<{ id: string }>`
+    select id from steward.doubtful_peers(${facts.organizationId}, ${memberIds}::uuid[]) as id`.execute(db);
+  const ids = [...new Set([...memberIds, ...peers.map(({ id }) => id)])].sort();
+  return ids.length === 0 ? [] : compareLive(db, null, facts, ids);
+}
+
 async function compared(
   db: Database,
   { now, assumed, pageSize, trustNothing }: Comparison,

@@ -1,10 +1,10 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import { planBookings } from './bookings-chunk.ts';
 import { defaultGuardRail, type GuardRail, type GuardVerdict, needsApproval } from './guard-rail.ts';
 import { type Assumption, assumeFacts, getOrganizationFacts } from './organization-facts.ts';
-import { comparedMembers, firstExamples, type MemberGroup as Group } from './plan-members.ts';
+import { comparedMembers, comparedOnly, firstExamples, type MemberGroup as Group } from './plan-members.ts';
 import type { MemberResult } from './results.ts';
 
 /** Members for whom the same changes, with a few of them. */
@@ -79,6 +79,43 @@ export function planOrganization(
       members: { summary: summarize(all), changes: changesOf(all) },
       bookings: await planBookings(trx, assumed),
       guard: { ...weighed, held: needsApproval(weighed, guard) },
+    };
+  });
+}
+
+/** What the looks that were asked for and have not been taken yet would do to members. */
+export type AnnouncedPlan = {
+  readonly organizationId: string;
+  readonly generation: number;
+  /** members somebody said something about, as of the outbox */
+  readonly announced: number;
+  readonly members: OrganizationPlan['members'];
+};
+
+/**
+ * Plans the members of an organization that were announced (`steward.changed`) and still wait in the outbox. Costs
+ * what was announced, whatever the organization's size; what nobody announced is found by `planOrganization` alone.
+ */
+export function planAnnounced(db: Database, organizationId: string): Promise<AnnouncedPlan> {
+  return inSnapshot(db, async (trx) => {
+    const facts = await getOrganizationFacts(trx, organizationId);
+    const { rows } = await sql<{ id: string }>`
+      select said.id
+        from (select distinct (o.payload ->> 'memberId')::uuid as id from steward.outbox o where o.job = 'reconcile-member') said
+       where exists (select from steward_app.members m where m.id = said.id and m.organization_id = ${organizationId})
+          or exists (select from steward.member_facts f where f.member_id = said.id and f.organization_id = ${organizationId})`.execute(
+      trx,
+    );
+    const all = await comparedOnly(
+      trx,
+      facts,
+      rows.map(({ id }) => id),
+    );
+    return {
+      organizationId,
+      generation: facts.generation,
+      announced: rows.length,
+      members: { summary: summarize(all), changes: changesOf(all) },
     };
   });
 }

@@ -57,6 +57,9 @@ describe('one organization, by commands alone', () => {
     const again = await steward(['reconcile', 'Filled', '--plan']);
     expect(again).toMatchObject({ code: 0, err: '' });
     expect(again.out).toContain('Filled: nothing to do');
+    const announced = await steward(['reconcile', 'Filled', '--plan', '--announced', '--json']);
+    expect(announced.code).toBe(0);
+    expect(JSON.parse(announced.out)).toMatchObject({ announced: 0, changes: 0 });
     const all = await steward(['reconcile', '--all', '--plan', '--json']);
     expect(all.code).toBe(0);
     expect(JSON.parse(all.out)).toEqual({ organizations: 1, withChanges: 0 });

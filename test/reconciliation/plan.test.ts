@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { planOrganization } from '../../src/reconciliation/plan.ts';
+import { planAnnounced, planOrganization } from '../../src/reconciliation/plan.ts';
 import { useDatabase } from '../support/database.ts';
 import { fillOrganization, memberOf } from './support/fill-organization.ts';
 import { changeConnection, playRun, reconcileAll, rowVersions, storedResults } from './support/play-runs.ts';
@@ -99,4 +99,41 @@ test('people who left are changes too', async () => {
   expect((await planOrganization(database.db, org.organizationId)).members.changes).toEqual([
     { before: organization, after: null, count: 1, examples: [member] },
   ]);
+});
+
+test('what was announced is found by both plans, what was not by the full one alone', async () => {
+  const org = await fillOrganization(database.db, 20);
+  await reconcileAll(database.db, org);
+  const [said, unsaid, shared] = [
+    await memberOf(database.db, org, 1),
+    await memberOf(database.db, org, 2),
+    await memberOf(database.db, org, 3),
+  ];
+  const other = await fillOrganization(database.db, 5);
+  const foreign = await memberOf(database.db, other, 1);
+  await sql`update steward_app.members set active = false where id in (${said}, ${unsaid})`.execute(database.db);
+  for (const id of [said, said, foreign]) await sql`select steward.changed('member', ${id})`.execute(database.db);
+  const announced = await planAnnounced(database.db, org.organizationId);
+  expect(announced).toMatchObject({
+    announced: 1,
+    generation: 1,
+    members: { summary: { members: 1, changes: 1, lost: 1 }, changes: [{ count: 1, examples: [said] }] },
+  });
+  const full = await planOrganization(database.db, org.organizationId);
+  expect(full.members.changes).toMatchObject([{ count: 2, examples: [said, unsaid].sort() }]);
+
+  // Whose address somebody takes is planned with them, announced or not.
+  await sql`update steward_app.members set email = ${`3@${org.account}.test`}, active = true where id = ${said}`.execute(
+    database.db,
+  );
+  const { members } = await planAnnounced(database.db, org.organizationId);
+  expect(members.changes.flatMap(({ examples }) => examples)).toEqual([shared]);
+});
+
+test('nothing announced: nothing looked at', async () => {
+  const org = await fillOrganization(database.db, 20);
+  expect(await planAnnounced(database.db, org.organizationId)).toMatchObject({
+    announced: 0,
+    members: { summary: { members: 0, changes: 0 }, changes: [] },
+  });
 });

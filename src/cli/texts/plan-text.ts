@@ -1,5 +1,5 @@
 import type { LocationPlan, LocationPlanGroup } from '../../reconciliation/locations-plan.ts';
-import type { MemberPlanChange } from '../../reconciliation/plan.ts';
+import type { AnnouncedPlan, MemberPlanChange } from '../../reconciliation/plan.ts';
 import { changesOf, type FullPlan } from '../full-plan.ts';
 import { counted, thousands } from '../text-table.ts';
 
@@ -34,6 +34,24 @@ export function locationPlanLines(plan: LocationPlan): string[] {
     });
 }
 
+function memberPlanLines(changes: readonly MemberPlanChange[]): string[] {
+  const lines = changes.length > 0 ? ['members'] : [];
+  for (const { count, before, after, examples } of changes.slice(0, shownChanges))
+    lines.push(`  ${thousands(count)}  ${sideText(before)} → ${sideText(after)}  e.g. ${examples[0]}`);
+  if (changes.length > shownChanges)
+    lines.push(`  … ${changes.length - shownChanges} more kinds of change; --json has all`);
+  return lines;
+}
+
+/** What was announced and waits, for people. */
+export function describeAnnounced(name: string, { announced, generation, members }: AnnouncedPlan): string {
+  const { changes } = members.summary;
+  return [
+    `${name}: ${counted(announced, 'member')} announced, ${changes === 0 ? 'nothing to do' : counted(changes, 'change')} (generation ${generation})`,
+    ...memberPlanLines(members.changes),
+  ].join('\n');
+}
+
 /** A plan for people: counts by category with examples. */
 export function describePlan(name: string, plan: FullPlan): string {
   const changes = changesOf(plan);
@@ -41,13 +59,7 @@ export function describePlan(name: string, plan: FullPlan): string {
   const lines = [
     `${name}: ${changes === 0 ? 'nothing to do' : counted(changes, 'change')} (${counted(summary.members, 'member')}, ${thousands(summary.canHost)} can host; generation ${plan.generation})`,
   ];
-  if (memberChanges.length > 0) lines.push('members');
-  for (const change of memberChanges.slice(0, shownChanges))
-    lines.push(
-      `  ${thousands(change.count)}  ${sideText(change.before)} → ${sideText(change.after)}  e.g. ${change.examples[0]}`,
-    );
-  if (memberChanges.length > shownChanges)
-    lines.push(`  … ${memberChanges.length - shownChanges} more kinds of change; --json has all`);
+  lines.push(...memberPlanLines(memberChanges));
   const locations = locationPlanLines(plan.locations);
   if (locations.length > 0) lines.push('locations', ...locations);
   if (plan.bookings.detached + plan.bookings.attached > 0)
