@@ -99,5 +99,5 @@ test('worker and server stop by themselves after SIGTERM, with exit 0', async ()
   expect((await once(server, 'exit'))[0]).toBe(0);
   const [out, [code]] = await workerEnd;
   expect(code).toBe(0);
-  expect(JSON.parse(out)).toEqual({ orphans: [], failures: [] });
+  expect(JSON.parse(out)).toEqual({ orphans: [], failures: [], wedged: null });
 });
