@@ -21,8 +21,7 @@ const ci = process.env['CI'] === 'true';
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function checkAll(into: string): Promise<string[]> {
-  const worker = pack('.', into);
-  const client = pack('packages/client', into);
+  const [worker, client] = await Promise.all([pack('.', into), pack('packages/client', into)]);
   say(`packed   ${worker.name} ${worker.version}: ${worker.files.length} files, ${worker.unpackedBytes} bytes`);
   say(`packed   ${client.name} ${client.version}: ${client.files.length} files, ${client.unpackedBytes} bytes`);
   const notChecked: string[] = [];

@@ -1,7 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-
-const repository = join(import.meta.dirname, '../..');
+import { ran, repository } from './projects.ts';
 
 /** A package as `npm pack` made it. */
 export type Packed = {
@@ -23,9 +21,9 @@ type Listing = {
 };
 
 /** `npm pack`, which builds first: `folder` is the package's, below the repository. */
-export function pack(folder: string, into: string): Packed {
+export async function pack(folder: string, into: string): Promise<Packed> {
   const args = ['pack', join(repository, folder), '--json', '--pack-destination', into];
-  const output = execFileSync('npm', args, { cwd: repository, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = await ran('npm', args, { cwd: repository });
   const [listing] = JSON.parse(output) as [Listing];
   return {
     name: listing.name,

@@ -14,9 +14,8 @@ const temporary = mkdtempSync(join(tmpdir(), 'steward-packages-'));
 let worker: Packed;
 let client: Packed;
 
-beforeAll(() => {
-  worker = pack('.', temporary);
-  client = pack('packages/client', temporary);
+beforeAll(async () => {
+  [worker, client] = await Promise.all([pack('.', temporary), pack('packages/client', temporary)]);
 }, buildMs);
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
@@ -74,11 +73,9 @@ describe('zoom-steward-client, packed', () => {
   const at = useHttpStage();
 
   beforeAll(async () => {
-    for (const type of kinds) {
-      const project = emptyProject(join(temporary, type), type);
-      // Without a dependency the install needs no network; a dependency would make it fail here.
-      await ran('npm', ['install', '--offline', '--no-audit', '--no-fund', client.tarball], { cwd: project });
-    }
+    // Without a dependency the install needs no network; a dependency would make it fail here.
+    const args = ['install', '--offline', '--no-audit', '--no-fund', client.tarball];
+    await Promise.all(kinds.map((type) => ran('npm', args, { cwd: emptyProject(join(temporary, type), type) })));
   });
 
   test('has the version of the worker, no dependency, and weighs less than 3 MB', () => {
