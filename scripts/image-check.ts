@@ -2,7 +2,7 @@
  * Executes the Dockerfile without Docker, and plays docker-compose.yml with what came out: every line in a tree of the
  * Debian release that FROM names, then Postgres, Valkey, migrate, server and worker in a network of their own, read-only
  * and as the image's user, asked by the compose file's health checks. The tests check what needs no root.
- *   npm run image:check                     some minutes; needs root, debootstrap, unshare, ip and Debian's packages
+ *   npm run image:check                     six minutes, then one; needs root, debootstrap, unshare, ip and Debian's packages
  *   npm run image:check -- --work FOLDER    keeps the base trees there for the next time
  * Exit 0: all held. 1: something did not. 2: unknown flag. 3: cannot run here, and says what is missing.
  */

@@ -50,7 +50,7 @@ async function startPostgres({ service, services, say }: Scene): Promise<() => P
   const postgres = service('postgres');
   const { POSTGRES_USER = '', POSTGRES_PASSWORD = '', POSTGRES_DB = '' } = postgres.environment ?? {};
   const EmbeddedPostgres = await loadEmbeddedPostgres();
-  const dir = mkdtempSync('/tmp/steward-image-');
+  const dir = mkdtempSync('/tmp/steward-image-postgres-');
   chmodSync(dir, 0o711);
   // Not var/run, which is a link to /run: outside the tree it would lead to the machine's own.
   const socket = join(services, 'run/postgresql');
@@ -71,17 +71,21 @@ async function startPostgres({ service, services, say }: Scene): Promise<() => P
   });
   const place: Place = { root: services, workdir: '/', user: 'root', environment: {}, readOnly: false };
   if (isHealthy(place, postgres)) throw new Error('postgres is healthy although nothing runs');
-  await server.initialise();
-  await server.start().catch(() => {
-    throw new Error(`the embedded Postgres did not start: ${complaints.slice(-5).join(' ')}`);
-  });
-  await server.createDatabase(POSTGRES_DB);
-  await becomesHealthy(place, postgres, undefined);
-  say('ok       postgres: unhealthy before, healthy now');
-  return async () => {
+  const stopIt = async (): Promise<void> => {
     await server.stop();
     rmSync(dir, { recursive: true, force: true });
   };
+  try {
+    await server.initialise();
+    await server.start();
+    await server.createDatabase(POSTGRES_DB);
+    await becomesHealthy(place, postgres, undefined);
+  } catch (error) {
+    await stopIt();
+    throw new Error(`postgres did not start: ${complaints.slice(-5).join(' ')}`, { cause: error });
+  }
+  say('ok       postgres: unhealthy before, healthy now');
+  return stopIt;
 }
 
 /** Ends a process as compose does; it must go by itself, with 0, within its grace period. */
