@@ -11,7 +11,7 @@ import { jobList } from './jobs/job-list.ts';
 import { createJobServices } from './jobs/services/create-job-services.ts';
 import type { JobServices } from './jobs/services/job-services.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { readFleetFacts } from './operating/fleet-facts.ts';
+import { createDriftReader, readFleetFacts } from './operating/fleet-facts.ts';
 import { createMetrics, type MetricSources, type Metrics } from './operating/metrics.ts';
 import { observeRuns } from './operating/observe-runs.ts';
 import { createWatchdog } from './operating/watchdog.ts';
@@ -138,7 +138,11 @@ export function createServices(
     jobs,
     metrics: {
       ...metrics,
-      sources: { fleet: () => readFleetFacts(db, [...vault.keyIds]), queues: () => readQueues() },
+      sources: {
+        fleet: () => readFleetFacts(db, [...vault.keyIds]),
+        drift: createDriftReader(db),
+        queues: () => readQueues(),
+      },
     },
     close,
     createWorker: ({ keepOpen = false, onWedged } = {}) =>

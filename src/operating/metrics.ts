@@ -3,7 +3,7 @@ import type { QueueName } from '../jobs/contract/definition.ts';
 import type { QueueDepth } from '../queues/queue.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { countEvents } from './count-events.ts';
-import type { FleetFacts } from './fleet-facts.ts';
+import type { Drift, FleetFacts } from './fleet-facts.ts';
 import { createMetricList, type MetricList } from './metric-list.ts';
 
 /** What a process that has the queue says of it. */
@@ -12,6 +12,7 @@ export type QueueReading = { readonly queue: QueueName; readonly depth: QueueDep
 /** Where the numbers of the whole installation come from; each may fail. */
 export type MetricSources = {
   readonly fleet: () => Promise<FleetFacts>;
+  readonly drift: () => Promise<Drift>;
   readonly queues: () => Promise<readonly QueueReading[]>;
 };
 
@@ -38,7 +39,6 @@ function showFleet(metrics: MetricList, facts: FleetFacts): void {
   metrics.applicationsRefused.set(facts.applicationsRefused.length);
   metrics.grantsUnreadable.set(facts.grantsUnreadable);
   metrics.runsStuck.set(facts.runsStuck);
-  for (const [category, n] of Object.entries(facts.drift)) metrics.driftMembers.set({ category }, Number(n));
 }
 
 function showQueues(metrics: MetricList, readings: readonly QueueReading[]): void {
@@ -78,10 +78,12 @@ export function createMetrics(telemetry: Telemetry): Metrics {
     ])
       gauge.remove();
   };
-  const write = async ({ fleet, queues }: MetricSources): Promise<{ contentType: string; text: string }> => {
-    const [facts, readings] = await Promise.allSettled([fleet(), queues()]);
+  const write = async ({ fleet, drift, queues }: MetricSources): Promise<{ contentType: string; text: string }> => {
+    const [facts, drifted, readings] = await Promise.allSettled([fleet(), drift(), queues()]);
     forget();
     if (facts.status === 'fulfilled') showFleet(metrics, facts.value);
+    if (drifted.status === 'fulfilled')
+      for (const [category, n] of Object.entries(drifted.value)) metrics.driftMembers.set({ category }, n);
     if (readings.status === 'fulfilled') showQueues(metrics, readings.value);
     return { contentType: registry.contentType, text: await registry.metrics() };
   };

@@ -6,6 +6,7 @@ import { scrub } from '../scrub.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { readTraces, type TraceCarrier } from '../trace-context.ts';
 import { describeFailed } from './failed-jobs.ts';
+import { oldestWaiting } from './oldest-waiting.ts';
 import type { QueueConsumer, QueueDelivery, QueueMessage, QueueSystem } from './queue.ts';
 import {
   backendQueueName,
@@ -255,8 +256,8 @@ export function createBullmqQueue({
     },
 
     async oldestWaitingMs(queue) {
-      const [oldest] = await producerOf(queue).getJobs(['waiting'], 0, 0, true);
-      return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp - (oldest.delay ?? 0));
+      const jobs = await oldestWaiting(producerOf(queue), backend.kind);
+      return Math.max(0, ...jobs.map((job) => Date.now() - job.timestamp - (job.delay ?? 0)));
     },
 
     async failed(queue, limit) {

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { upsertFact } from '../../src/db/installation-repository.ts';
 import { cancel } from '../../src/jobs/contract/result.ts';
+import { type DeadLetter, listDeadLetters, replayDeadLetter } from '../../src/operating/dead-letters.ts';
 import { createQueue } from '../../src/queues/create-queue.ts';
 import { migratePostgresQueue } from '../../src/queues/postgres-backend.ts';
 import type { QueueSystem } from '../../src/queues/queue.ts';
@@ -87,6 +88,19 @@ function behaveOn(kind: 'postgres' | 'redis'): void {
     });
     expect((await steward('dead-letters', 'replay', ref, ...why)).code).toBe(1);
     expect((await queue.failed('quick', 10)).map(({ key }) => key)).toEqual(['b']);
+  });
+
+  test('survive the death of the process that says them again: said, and still listed', async () => {
+    await bury('crash');
+    const [letter] = await listDeadLetters(queue, { limit: 1 });
+    const dying = { ...queue, removeFailed: () => Promise.reject(new Error('killed here')) };
+    const because = { actor: 'operator:jo', reason: 'trying' } as const;
+    await expect(replayDeadLetter(database.db, dying, letter as DeadLetter, because)).rejects.toThrow('killed here');
+    expect((await queue.failed('quick', 10)).map(({ key }) => key)).toContain('crash');
+    expect(await owed()).toEqual([{ job: 'try-it', key: 'crash', payload: { key: 'crash' } }]);
+    await replayDeadLetter(database.db, queue, letter as DeadLetter, because);
+    expect((await queue.failed('quick', 10)).map(({ key }) => key)).not.toContain('crash');
+    await owed();
   });
 
   test('are dropped one by one, by job or all; what they were stays in the audit log', async () => {

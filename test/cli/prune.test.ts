@@ -126,6 +126,17 @@ describe('prune', () => {
     expect(await left('used_claims')).toEqual(['young']);
   });
 
+  test('two at once delete every row once', async () => {
+    await sql`insert into steward.audit_log (actor, action, at) select 'app', 'many', steward.now() - interval '800 days' from generate_series(1, 500)`.execute(
+      database.db,
+    );
+    const [a, b] = await Promise.all([1, 2].map(() => prune(database.db, kept, { batch: 20 })));
+    const audit = (of: typeof a): number => of?.deleted.find(({ what }) => what === 'audit log')?.rows ?? 0;
+    expect(audit(a) + audit(b)).toBe(500);
+    const { counts } = JSON.parse((await steward('prune', '--json')).out);
+    expect(counts.map(({ rows }: { rows: number }) => rows)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
   test('a second time deletes nothing; what was done is in the audit log', async () => {
     const { out, code } = await steward('prune', '--apply', ...why, '--json');
     expect(code).toBe(0);

@@ -50,6 +50,9 @@ describe('with no worker anywhere', () => {
     });
     await steward.meetings.delete({ meetingRef: meeting.meetingRef });
     await steward.meetings.delete({ meetingRef: meeting.meetingRef });
+    const { text } = await services.metrics.page(services.metrics.sources);
+    expect(text).toContain('zoom_steward_meetings_total{action="delete",outcome="done"} 2');
+    expect(text).toMatch(/zoom_steward_zoom_requests_total\{endpoint="[\w.]+",status_class="2xx"\} [1-9]/);
     expect(zoom.ledger().filter((call) => call.endpoint === 'meetings.delete')).toHaveLength(1);
     expect(zoom.judge().findings).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readFleetFacts } from '../../src/operating/fleet-facts.ts';
+import { createDriftReader, readFleetFacts } from '../../src/operating/fleet-facts.ts';
 import { createMetrics, type Metrics } from '../../src/operating/metrics.ts';
 import { observeRuns } from '../../src/operating/observe-runs.ts';
 import { createTelemetry, type Telemetry } from '../../src/telemetry.ts';
@@ -18,8 +18,9 @@ beforeEach(() => {
 afterEach(() => metrics.stop());
 
 const fleet = () => readFleetFacts(database.db, ['k1']);
+const drift = () => createDriftReader(database.db)();
 const page = async (over: Partial<Parameters<Metrics['page']>[0]> = {}): Promise<string[]> =>
-  (await metrics.page({ fleet, queues: async () => [], ...over })).text.split('\n');
+  (await metrics.page({ fleet, drift, queues: async () => [], ...over })).text.split('\n');
 
 test('publishes exactly these names', () => {
   expect(metrics.names().map((name) => name.replace(/^zoom_steward_/, ''))).toEqual([
@@ -161,7 +162,7 @@ describe('what the installation says', () => {
     expect(before).toContain('zoom_steward_queue_depth{queue="quick",state="failed"} 2');
     expect(before).toContain('zoom_steward_queue_oldest_age_seconds{queue="quick"} 2.5');
     const away = () => Promise.reject(new Error('away'));
-    const after = await page({ fleet: away, queues: away });
+    const after = await page({ fleet: away, drift: away, queues: away });
     const shown = after.filter((line) =>
       /^zoom_steward_(queue|outbox|connections|runs_stuck|applications|grants|switches)/.test(line),
     );

@@ -19,7 +19,7 @@ let wedged: string | undefined;
 
 async function open(db: Database): Promise<(path: string) => Promise<{ status: number; body: string }>> {
   const metrics = createMetrics(createTelemetry());
-  const sources = { fleet: () => readFleetFacts(db, []), queues: async () => [] };
+  const sources = { fleet: () => readFleetFacts(db, []), drift: async () => ({}), queues: async () => [] };
   const server = (await openProbes({
     config: { host: '127.0.0.1', port: 0 },
     db,
