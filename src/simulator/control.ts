@@ -5,7 +5,9 @@ import { type JudgeLimits, type Judgement, judgeLedger } from './judge.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { SimUser, UserPattern, UserSpec } from './population.ts';
 import type { ToggleName, Toggles } from './toggles.ts';
-import type { Webhook } from './webhooks.ts';
+import { tellChange, tellSettings, tellUser } from './user-webhooks.ts';
+import { judgeWebhooks } from './webhook-judge.ts';
+import type { Webhook, WebhookAttempt } from './webhooks.ts';
 import { type AccountSpec, type AppSpec, privilegesOf, type RoleSpec } from './world.ts';
 import type { ZoomState } from './zoom-state.ts';
 
@@ -27,7 +29,10 @@ export type Control = {
     readonly patterns?: readonly UserPattern[];
   }): void;
   changeUser(args: Where & { readonly change: Partial<Omit<SimUser, 'id'>> }): SimUser;
-  deleteUser(args: Where): void;
+  /** `disassociate`: unlinked from the account instead of deleted */
+  deleteUser(args: Where & { readonly disassociate?: boolean }): void;
+  /** changes nothing that can be seen, and says that settings of the account changed */
+  changeSettings(args: { readonly accountId: string }): void;
   user(args: { readonly accountId: string; readonly user: string }): SimUser | null;
   setRoleOfUser(args: Where & { readonly roleId: string }): void;
   /** to role 2, or the one named */
@@ -60,6 +65,11 @@ export type Control = {
   grants(): Grant[];
   meetings(): { readonly id: number; readonly accountId: string; readonly hostId: string; readonly deleted: boolean }[];
   webhooks(): readonly Webhook[];
+  /** from now on the app's webhooks are sent there; begins with a validation, which comes again every 72 hours */
+  subscribe(args: { readonly clientId: string; readonly url: string; readonly secret: string }): void;
+  webhookAttempts(): readonly WebhookAttempt[];
+  /** Resolves when every webhook that is due by the simulated clock was sent. */
+  settleWebhooks(): Promise<void>;
   ledger(): LedgerEntry[];
   judge(limits?: JudgeLimits): Judgement;
   clearLedger(): void;
@@ -100,8 +110,10 @@ export function createControl(state: ZoomState): Control {
       throw new Error(`Expected a role (${[...account.roles.keys()].join(', ')}), got ${change.roleId}`);
     }
     const heldBefore = privilegesOf(account, userId);
+    const before = account.population.byId(userId);
     const changed = account.population.change(userId, change);
     if (change.roleId !== undefined) afterRoleChange({ accountId, userId }, heldBefore);
+    if (before) tellChange(state, accountId, before, changed);
     return changed;
   }
 
@@ -110,14 +122,17 @@ export function createControl(state: ZoomState): Control {
     addAccount: (account) => void state.world.addAccount(account),
     addUsers({ accountId, users = [], patterns = [] }) {
       const { population } = state.world.account(accountId);
-      for (const user of users) population.add(user);
+      for (const user of users) tellUser(state, 'user.created', accountId, population.add(user));
       for (const pattern of patterns) population.addPattern(pattern);
     },
     changeUser,
-    deleteUser({ accountId, userId }) {
-      if (!state.world.account(accountId).population.remove(userId))
-        throw new Error(`Expected a user of ${accountId}, got ${userId}`);
+    deleteUser({ accountId, userId, disassociate = false }) {
+      const { population } = state.world.account(accountId);
+      const user = population.byId(userId);
+      if (!user || !population.remove(userId)) throw new Error(`Expected a user of ${accountId}, got ${userId}`);
+      tellUser(state, disassociate ? 'user.disassociated' : 'user.deleted', accountId, user);
     },
+    changeSettings: ({ accountId }) => tellSettings(state, state.world.account(accountId).id),
     user({ accountId, user }) {
       const { population } = state.world.account(accountId);
       return population.byId(user) ?? population.byEmail(user) ?? null;
@@ -158,7 +173,11 @@ export function createControl(state: ZoomState): Control {
     releaseFault: ({ id }) => state.faults.release(id),
     clearFaults: () => state.faults.clear(),
     faults: () => state.faults.list().map(({ released: _, release: __, ...rule }) => rule),
-    advanceClock: ({ ms }) => ({ nowMs: state.clock.advance(ms) }),
+    advanceClock({ ms }) {
+      const nowMs = state.clock.advance(ms);
+      state.webhooks.wake();
+      return { nowMs };
+    },
     now: () => ({ nowMs: state.clock.nowMs() }),
     grants: () => state.families.list().map(grant),
     meetings: () =>
@@ -169,8 +188,17 @@ export function createControl(state: ZoomState): Control {
         deleted: body['deleted'] === true,
       })),
     webhooks: () => state.webhooks.list(),
+    subscribe({ clientId, url, secret }) {
+      state.webhooks.subscribe({ clientId: state.world.app(clientId).clientId, url, secret });
+    },
+    webhookAttempts: () => state.webhooks.attempts(),
+    settleWebhooks: () => state.webhooks.settle(),
     ledger: () => state.ledger.entries(),
-    judge: (limits) => judgeLedger(state.ledger.entries(), limits),
+    judge(limits) {
+      const { calls, findings } = judgeLedger(state.ledger.entries(), limits);
+      const all = [...findings, ...judgeWebhooks(state.webhooks.attempts())];
+      return { ok: all.length === 0, calls, findings: all };
+    },
     clearLedger: () => state.ledger.clear(),
     waitForCalls: ({ endpoint, count, timeoutMs = waitMsDefault }) =>
       state.ledger.arrived(endpoint, count, AbortSignal.timeout(timeoutMs)),

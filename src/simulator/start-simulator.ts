@@ -77,7 +77,7 @@ function createState(options: SimulatorOptions): ZoomState {
     ledger: createLedger(),
     faults: createFaults(),
     limits: createRateLimits({ clock, toggles }),
-    webhooks: createWebhooks(clock),
+    webhooks: createWebhooks({ clock, seed, toggles }),
     codes: new Map(),
     pageTokens: new Map(),
     expiredEarly: new Set(),
@@ -114,7 +114,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   state.baseUrl = url;
   state.apiUrl = options.apiUrl ?? url;
   const controlPort = await listen(controlServer, options.controlPort ?? 0, host).catch(async (error: unknown) => {
-    await close(zoom);
+    await Promise.all([close(zoom), state.webhooks.stop()]);
     throw error;
   });
   let stopped: Promise<void> | undefined;
@@ -133,7 +133,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     stop() {
       stopped ??= (async () => {
         state.faults.clear();
-        await Promise.all([close(zoom), close(controlServer)]);
+        await Promise.all([close(zoom), close(controlServer), state.webhooks.stop()]);
       })();
       return stopped;
     },

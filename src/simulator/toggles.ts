@@ -179,6 +179,43 @@ const table = {
     readings: ['sent', 'missing'],
     cruel: 'missing',
   },
+  webhook_delivery: {
+    about:
+      'how webhooks come: once and in order, twice at once, 40 minutes late, in another order within 10 minutes, or every third not at all',
+    source: 'C',
+    readings: ['once', 'doubled', 'late', 'reordered', 'some_lost'],
+    cruel: 'some_lost',
+  },
+  webhook_retries: {
+    about: 'whether a webhook that is sent again is signed anew or carries the first signature',
+    source: '?',
+    readings: ['same', 'resigned'],
+    cruel: 'resigned',
+  },
+  webhook_body: {
+    about: 'bytes of a webhook: as JSON.stringify would write them, with white space, or with escaped characters',
+    source: 'F',
+    readings: ['compact', 'spaced', 'escaped'],
+    cruel: 'escaped',
+  },
+  deauthorized_ts: {
+    about: 'where app_deauthorized has its event_ts: a number outside the payload, a text inside, or both',
+    source: 'F',
+    readings: ['number_outside', 'text_inside', 'both'],
+    cruel: 'text_inside',
+  },
+  role_change_event: {
+    about: 'whether a changed role fires user.updated, and whether that names it by id or by name',
+    source: '?',
+    readings: ['role_id', 'role_name', 'not_sent'],
+    cruel: 'not_sent',
+  },
+  validation_signature: {
+    about: 'whether endpoint.url_validation is signed like other webhooks',
+    source: '?',
+    readings: ['signed', 'unsigned'],
+    cruel: 'unsigned',
+  },
   clock_skew: {
     about: "Zoom's clock against ours: none, 90 seconds ahead, 5 minutes behind",
     source: 'F',

@@ -8,6 +8,7 @@ import {
   toggleTable,
   withToggles,
 } from '../../src/simulator/toggles.ts';
+import { type Receiver, startReceiver } from './receiver.ts';
 import {
   admin,
   authorizeUrl,
@@ -47,6 +48,22 @@ async function pagesUntilRefused(simulator: Simulator, pair: { access: string })
     token = `&next_page_token=${String(reply.json['next_page_token'])}`;
   }
   return statuses.join();
+}
+
+/** An app that is on the account and subscribed; every webhook is answered with `status`. */
+async function withReceiver(
+  simulator: Simulator,
+  look: (receiver: Receiver, settle: () => Promise<void>) => Promise<string>,
+  status = 200,
+): Promise<string> {
+  const receiver = await startReceiver(() => ({ status }));
+  try {
+    await connect(simulator);
+    simulator.control.subscribe({ clientId: admin.clientId, url: receiver.url, secret: 's' });
+    return await look(receiver, () => simulator.control.settleWebhooks());
+  } finally {
+    await receiver.stop();
+  }
 }
 
 /** What a caller sees of each toggle: the test is that every reading looks different. */
@@ -194,6 +211,54 @@ const probes: Readonly<Record<ToggleName, (simulator: Simulator) => Promise<stri
     return said === undefined ? 'none' : /^\d+$/.test(said) ? 'seconds' : /^\d{4}-/.test(said) ? 'iso' : 'http';
   },
   rate_limit_headers: async (simulator) => String((await limited(simulator)).headers['x-ratelimit-type']),
+  webhook_delivery: (simulator) =>
+    withReceiver(simulator, async (receiver, settle) => {
+      for (const userId of ['zu_0', 'zu_1', 'zu_2', 'zu_3', 'zu_4', 'zu_5'])
+        simulator.control.changeUser({ accountId: account, userId, change: { email: `${userId}@new.example` } });
+      await settle();
+      const atOnce = receiver.events().length;
+      simulator.control.advanceClock({ ms: 10 * 60_000 });
+      await settle();
+      const order = receiver.taken.map(({ text }) => /zu_\d/.exec(text)?.[0]);
+      return `${atOnce} ${receiver.events().length} ${order.join() === [...order].sort().join()}`;
+    }),
+  webhook_retries: (simulator) =>
+    withReceiver(
+      simulator,
+      async (receiver, settle) => {
+        simulator.control.changeSettings({ accountId: account });
+        await settle();
+        simulator.control.advanceClock({ ms: 5 * 60_000 });
+        await settle();
+        const signatures = receiver.taken.slice(-2).map(({ headers }) => headers['x-zm-signature']);
+        return `${receiver.events().length} ${new Set(signatures).size}`;
+      },
+      503,
+    ),
+  webhook_body: (simulator) =>
+    withReceiver(simulator, async (receiver, settle) => {
+      simulator.control.changeSettings({ accountId: account });
+      await settle();
+      return (receiver.taken.at(-1)?.text ?? '').replace(/\d{10,}/g, 'N');
+    }),
+  deauthorized_ts: (simulator) =>
+    withReceiver(simulator, async (receiver, settle) => {
+      simulator.control.uninstallApp({ clientId: admin.clientId, accountId: account });
+      await settle();
+      const { event_ts, payload } = receiver.taken.at(-1)?.json ?? {};
+      return `${typeof event_ts} ${typeof (payload as Record<string, unknown>)['event_ts']}`;
+    }),
+  role_change_event: (simulator) =>
+    withReceiver(simulator, async (receiver, settle) => {
+      simulator.control.promote({ accountId: account, userId: 'zu_2' });
+      await settle();
+      return receiver.events().length === 0 ? 'nothing' : (receiver.taken.at(-1)?.text ?? '').replace(/\d{10,}/g, 'N');
+    }),
+  validation_signature: (simulator) =>
+    withReceiver(simulator, async (receiver, settle) => {
+      await settle();
+      return String(receiver.taken[0]?.headers['x-zm-signature'] === undefined);
+    }),
   async clock_skew(simulator) {
     const { headers } = await call(simulator, { access: 'nobody' }, 'GET /users/me');
     return String(Math.round((Date.parse(headers.date ?? '') - simulator.control.now().nowMs) / 60_000));
