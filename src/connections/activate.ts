@@ -56,6 +56,7 @@ export async function activateCandidate(
       notice_event_seq: null,
       deadline_at: null,
       first_failed_at: null,
+      deauthorized_at: null,
       verified_at: sql`steward.now()`,
       verify_due_at: nextVerification,
       ...(connection.state === 'disconnecting' ? { restore_generations: cascadeGenerations(connection.id) } : {}),

@@ -53,11 +53,13 @@ export async function expireLinks(
   return { links: rows.length, attempts: await db.transaction().execute(expireAttempts) };
 }
 
+/** Webhooks may want the copy newer than it is; it is walked for them at most so often. */
+const wantedAgainMinutes = 10;
 /** A walk that was refused for what it lost is made again after this long, not with every tick. */
 const refusedAgainMinutes = 30;
 
 /**
- * Zoom accounts whose copy of the users is older than `hours`, used by a connection or an open candidate; those whose
+ * Zoom accounts whose copy of the users is older than `hours`, or than what webhooks hinted at, used by a connection or an open candidate; those whose
  * call is blocked or that are walked right now come later. Connections whose calls fail are left out: their walk would
  * fail with every tick. They are walked as soon as they pass again.
  */
@@ -72,7 +74,8 @@ export async function listStaleDirectories(
       select g.zoom_account_id from steward.candidates k join steward.grants g on g.id = k.grant_id where k.state in ('verifying', 'waiting'))
     select u.zoom_account_id as id from used u left join steward.directories d using (zoom_account_id)
     cross join (select steward.now() as now offset 0) at
-     where coalesce(d.synced_at <= at.now - ${hours} * interval '1 hour', true)
+     where (coalesce(d.synced_at <= at.now - ${hours} * interval '1 hour', true)
+         or d.wanted_at > d.synced_at and d.synced_at <= at.now - ${wantedAgainMinutes} * interval '1 minute')
        and coalesce(d.blocked_until <= at.now, true) and coalesce(d.walk_lease_until <= at.now, true)
        and coalesce((d.refused ->> 'at')::timestamptz <= at.now - ${refusedAgainMinutes} * interval '1 minute', true)
      order by d.synced_at nulls first limit ${limit}`.execute(db);

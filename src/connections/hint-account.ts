@@ -1,42 +1,59 @@
+import { sql, type Transaction } from 'kysely';
 import { type Actor, insertAudit } from '../db/audit-repository.ts';
-import type { Database } from '../db/database.ts';
 import { insertOutbox } from '../db/outbox-repository.ts';
+import type { DB } from '../db/schema.ts';
+import { type HintSubject, oweLook, subjectName } from './hint-subject.ts';
+
+export type HintCounts = { readonly connections: number; readonly candidates: number };
 
 /**
- * Says "look" for everything of ours on a Zoom account – connections in use and candidates –, because a webhook
- * (`app_deauthorized`, `user.*`) or a refused call hints at trouble. A hint changes no state.
+ * Says "look" for what lives on a Zoom account – connections in use and candidates –, because a webhook
+ * (`app_deauthorized`, `user.*`) or a refused call hints at trouble. With a Zoom user: only what that one authorized.
+ * A hint changes no state.
  */
 export async function hintAccount(
-  db: Database,
-  { zoomAccountId, actor, reason }: { readonly zoomAccountId: string; readonly actor: Actor; readonly reason: string },
-): Promise<void> {
-  await db.transaction().execute(async (trx) => {
-    const connections = await trx
-      .selectFrom('steward.org_connections')
-      .select('id')
-      .where('zoom_account_id', '=', zoomAccountId)
-      .where('state', 'in', ['active', 'interrupted'])
-      .execute();
-    for (const { id } of connections) {
-      await insertOutbox(trx, { job: 'verify-admin-role', key: id, payload: { connectionId: id } });
-    }
-    const candidates = await trx
-      .selectFrom('steward.candidates as c')
-      .innerJoin('steward.grants as g', 'g.id', 'c.grant_id')
-      .select('c.id')
-      .where('g.zoom_account_id', '=', zoomAccountId)
-      .where('c.state', 'in', ['verifying', 'waiting'])
-      .execute();
-    for (const { id } of candidates) {
-      await insertOutbox(trx, { job: 'verify-admin-role', key: id, payload: { candidateId: id } });
-    }
-    const counts = { connections: connections.length, candidates: candidates.length };
-    await insertAudit(trx, {
-      organizationId: null,
-      actor,
-      action: 'zoom_account.hint',
-      reason,
-      data: { zoomAccountId, ...counts },
-    });
-  });
+  trx: Transaction<DB>,
+  {
+    zoomAccountId,
+    zoomUserId = null,
+    actor,
+    reason,
+  }: {
+    readonly zoomAccountId: string;
+    readonly zoomUserId?: string | null;
+    readonly actor: Actor;
+    readonly reason: string;
+  },
+): Promise<HintCounts> {
+  const { rows } = await sql<{ kind: 'connection' | 'candidate'; id: string }>`
+    select 'connection' as kind, c.id from steward.org_connections c
+     where c.zoom_account_id = ${zoomAccountId} and c.state in ('active', 'interrupted')
+       and (${zoomUserId}::text is null
+         or exists (select from steward.grants g where g.id = c.grant_id and g.zoom_user_id = ${zoomUserId}))
+    union all
+    select 'candidate', k.id from steward.candidates k join steward.grants g on g.id = k.grant_id
+     where g.zoom_account_id = ${zoomAccountId} and k.state in ('verifying', 'waiting')
+       and (${zoomUserId}::text is null or g.zoom_user_id = ${zoomUserId})`.execute(trx);
+  let owed = 0;
+  for (const subject of inOrder(rows)) {
+    const delayMs = await oweLook(trx, subject, zoomAccountId);
+    if (delayMs === null) continue;
+    owed += 1;
+    const payload = subject.kind === 'connection' ? { connectionId: subject.id } : { candidateId: subject.id };
+    await insertOutbox(trx, { job: 'verify-admin-role', key: subject.id, payload, delayMs });
+  }
+  const counts = {
+    connections: rows.filter(({ kind }) => kind === 'connection').length,
+    candidates: rows.filter(({ kind }) => kind === 'candidate').length,
+  };
+  if (owed > 0) {
+    const data = { zoomAccountId, ...counts, looksOwed: owed };
+    await insertAudit(trx, { organizationId: null, actor, action: 'zoom_account.hint', reason, data });
+  }
+  return counts;
+}
+
+/** Subjects in the one order in which their rows are locked. */
+export function inOrder<Subject extends HintSubject>(subjects: readonly Subject[]): Subject[] {
+  return [...subjects].sort((a, b) => (subjectName(a) < subjectName(b) ? -1 : 1));
 }

@@ -6,7 +6,7 @@ import { applyTransition } from './apply-transition.ts';
 import { lockConnection } from './authority.ts';
 import { passFleetGuard } from './fleet-guard.ts';
 import type { Verdict } from './verdict.ts';
-import { nextVerification, retryVerification, secondLookMinutes } from './verification-times.ts';
+import { deauthorizedMinutes, nextVerification, retryVerification, secondLookMinutes } from './verification-times.ts';
 import type { Verified } from './verified.ts';
 import { seenBy, type Watched } from './watched-connection.ts';
 
@@ -24,7 +24,7 @@ export async function recordFailedLook(
   const reason = missing.join('; ');
   const seen = seenBy(watched);
   // A dead grant was looked at twice at the token endpoint already (lifecycle §3.6).
-  const waitMs = async () => (verdict.evidence === 'grant' ? 0 : await secondLookInMs(trx, watched));
+  const waitMs = () => (verdict.evidence === 'grant' ? deauthorizedInMs(trx, watched) : secondLookInMs(trx, watched));
   // Only a declaration asks the guard, and takes its lock before the connection's: declarations are counted one by one.
   const guard = watched.state === 'interrupted' || (await waitMs()) > 0 ? null : await passFleetGuard(trx, watched.id);
   const row = await lockConnection(trx, watched.id);
@@ -102,6 +102,17 @@ export async function recordFailedLook(
     .where('id', '=', watched.id)
     .execute();
   return { outcome: 'interrupted', missing };
+}
+
+/** The same for a dead grant: 0, unless Zoom said less than 15 minutes before this look that the app was taken off. */
+async function deauthorizedInMs(trx: Transaction<DB>, watched: Watched): Promise<number> {
+  const { rows } = await sql<{ ms: number }>`
+    select case when due.at <= ${watched.lookedAt}::timestamptz then 0
+                else ceil(greatest(1, extract(epoch from due.at - steward.now())) * 1000) end::float8 as ms
+      from steward.org_connections c,
+           lateral (select c.deauthorized_at + ${deauthorizedMinutes} * interval '1 minute' as at) due
+     where c.id = ${watched.id} and c.deauthorized_at is not null`.execute(trx);
+  return rows[0]?.ms ?? 0;
 }
 
 /**

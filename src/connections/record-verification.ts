@@ -92,6 +92,7 @@ export const healed = {
   notice_event_seq: null,
   deadline_at: null,
   first_failed_at: null,
+  deauthorized_at: null,
   verified_at: sql<Date>`steward.now()`,
   verify_due_at: nextVerification,
 };

@@ -131,11 +131,13 @@ async function endPageFailed(
     case 'missing_scope':
     case 'missing_permission':
       await yieldWalk(deps.db, walk);
-      await hintAccount(deps.db, {
-        zoomAccountId: walk.zoomAccountId,
-        actor: 'zoom',
-        reason: `directory walk: ${failure.kind}`,
-      });
+      await deps.db.transaction().execute((trx) =>
+        hintAccount(trx, {
+          zoomAccountId: walk.zoomAccountId,
+          actor: 'zoom',
+          reason: `directory walk: ${failure.kind}`,
+        }),
+      );
       return failed(false);
     case 'not_found':
     case 'cannot_host':

@@ -222,6 +222,8 @@ export interface DirectoriesTable {
   blocked_until: Timestamp | null;
   /** Why the last walk did not replace the copy. */
   refused: Json | null;
+  /** A walk that began before this does not answer what webhooks hinted at. */
+  wanted_at: Timestamp | null;
 }
 
 /** Addresses looked up singly and not found, so that a joiner is not checking for ever. */
@@ -358,6 +360,20 @@ export interface GrantsTable {
   revoke_outcome: string | null;
   /** When it was filed first. */
   created_at: Generated<Timestamp>;
+  /** When its secrets were deleted: the echo of our own revocation comes about then. */
+  gone_at: Timestamp | null;
+}
+
+/** What webhooks lately asked us to look at: at most one look a subject and minute. */
+export interface HintsTable {
+  /** connection:ID, candidate:ID, grant:ID, or user:ACCOUNT/ZOOM USER. */
+  subject: string;
+  /** Zoom account the subject belongs to. */
+  zoom_account_id: string;
+  /** When the last look was owed, or will be: in the future it is yet to come. */
+  look_at: Timestamp;
+  /** Users only: when the look whose answer was written last asked Zoom; an older answer writes nothing. */
+  asked_at: Timestamp | null;
 }
 
 /** Facts about this installation, one row each: the chosen queue, its id, the schema of the main app. */
@@ -502,6 +518,8 @@ export interface OrgConnectionsTable {
   first_failed_at: Timestamp | null;
   /** When the organization first asked. */
   created_at: Generated<Timestamp>;
+  /** First app_deauthorized since the last look that passed: a dead grant interrupts 15 minutes after it. */
+  deauthorized_at: Timestamp | null;
 }
 
 /** Settings of an organization; a missing row means the defaults. */
@@ -758,6 +776,26 @@ export interface UsedClaimsTable {
   expires_at: Timestamp;
 }
 
+/** Webhooks that were taken in the last 24 hours, so that none is taken twice. */
+export interface WebhookReceiptsTable {
+  /** Hash of client id and contents: the same however often, and however signed, it comes. */
+  id: Buffer;
+  /** When it came first. */
+  received_at: Timestamp;
+}
+
+/** When each of our Zoom apps was last heard, so that silence is noticed; no row: never. */
+export interface WebhookSourcesTable {
+  /** The app. */
+  client_id: string;
+  /** Last webhook with a good signature, to the minute. */
+  heard_at: Timestamp | null;
+  /** Last endpoint.url_validation that was answered, to the minute. */
+  validated_at: Timestamp | null;
+  /** When operators were told of its silence; null once it is heard again. */
+  silent_told_at: Timestamp | null;
+}
+
 /** Explicit matches of members to Zoom users, made by an owner or operator; they go before e-mail and end with the Zoom account. */
 export interface ZoomUserMappingsTable {
   /** The organization. */
@@ -944,6 +982,7 @@ export interface DB {
   'steward.event_type_flags': EventTypeFlagsTable;
   'steward.events': EventsTable;
   'steward.grants': GrantsTable;
+  'steward.hints': HintsTable;
   'steward.installation': InstallationTable;
   'steward.meetings': MeetingsTable;
   'steward.member_connections': MemberConnectionsTable;
@@ -961,6 +1000,8 @@ export interface DB {
   'steward.switches': SwitchesTable;
   'steward.untold_location_changes': UntoldLocationChangesTable;
   'steward.used_claims': UsedClaimsTable;
+  'steward.webhook_receipts': WebhookReceiptsTable;
+  'steward.webhook_sources': WebhookSourcesTable;
   'steward.zoom_user_mappings': ZoomUserMappingsTable;
   'steward_app.bookings': AppBookingsTable;
   'steward_app.event_type_hosts': AppEventTypeHostsTable;

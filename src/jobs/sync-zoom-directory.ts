@@ -6,23 +6,35 @@ import { settleLook } from './contract/settle-look.ts';
 
 /**
  * Walks the users of a Zoom account, paced to our share; the walk's place is in Postgres, so any worker goes on. With
- * a member: looks up that one only, so that a joiner does not wait for the next walk.
+ * a member: looks up that one only, so that a joiner does not wait for the next walk. With a Zoom user: asks about that
+ * one, because a webhook hinted at it.
  */
-export const syncZoomDirectory: JobDefinition<{ zoomAccountId: string; memberId?: string }> = defineJob({
+export const syncZoomDirectory: JobDefinition<{
+  zoomAccountId: string;
+  memberId?: string;
+  zoomUserId?: string;
+}> = defineJob({
   name: 'sync-zoom-directory',
   queue: 'zoom',
   version: 1,
-  payload: z.strictObject({ zoomAccountId: z.string().min(1).max(200), memberId: z.guid().exactOptional() }),
+  payload: z.strictObject({
+    zoomAccountId: z.string().min(1).max(200),
+    memberId: z.guid().exactOptional(),
+    zoomUserId: z.string().min(1).max(200).exactOptional(),
+  }),
   attempts: 8,
   retry: exponential({ firstMs: 2_000, capMs: 60_000 }),
   timeoutMs: 2 * 60_000,
-  unique: (payload) => payload.memberId ?? payload.zoomAccountId,
+  unique: ({ zoomAccountId, memberId, zoomUserId }) =>
+    memberId ?? (zoomUserId === undefined ? zoomAccountId : `${zoomAccountId}/${zoomUserId}`),
   async handler(payload, { services, signal, enqueue }) {
-    const { zoomAccountId, memberId } = payload;
+    const { zoomAccountId, memberId, zoomUserId } = payload;
     const look =
-      memberId === undefined
-        ? await services.syncDirectory(zoomAccountId, { signal })
-        : await services.lookUpMember(zoomAccountId, memberId, { signal });
+      memberId !== undefined
+        ? await services.lookUpMember(zoomAccountId, memberId, { signal })
+        : zoomUserId !== undefined
+          ? await services.lookAtZoomUser(zoomAccountId, zoomUserId, { signal })
+          : await services.syncDirectory(zoomAccountId, { signal });
     return settleLook(look, () => enqueue(syncZoomDirectory, payload));
   },
 });

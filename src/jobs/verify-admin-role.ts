@@ -4,11 +4,11 @@ import type { JobDefinition } from './contract/definition.ts';
 import { exponential } from './contract/retry.ts';
 import { settleLook } from './contract/settle-look.ts';
 
-type VerifyPayload = { connectionId: string } | { candidateId: string } | { grantId: string };
+type VerifyPayload = { connectionId: string } | { candidateId: string } | { grantId: string; probe?: true };
 
 /**
  * Looks at Zoom whether the one who connected still may what we need: for a connection (schedule, hint, deadline,
- * demand), for a candidate on its way to become one, or for a grant alone (second look, or its end).
+ * demand), for a candidate on its way to become one, or for a grant alone (second look, a hint, or its end).
  */
 export const verifyAdminRole: JobDefinition<VerifyPayload> = defineJob<VerifyPayload>({
   name: 'verify-admin-role',
@@ -17,7 +17,7 @@ export const verifyAdminRole: JobDefinition<VerifyPayload> = defineJob<VerifyPay
   payload: z.union([
     z.strictObject({ connectionId: z.guid() }),
     z.strictObject({ candidateId: z.guid() }),
-    z.strictObject({ grantId: z.guid() }),
+    z.strictObject({ grantId: z.guid(), probe: z.literal(true).exactOptional() }),
   ]),
   attempts: 8,
   retry: exponential({ firstMs: 2_000, capMs: 60_000 }),
@@ -29,7 +29,7 @@ export const verifyAdminRole: JobDefinition<VerifyPayload> = defineJob<VerifyPay
         ? await services.verifyConnection(payload.connectionId, { signal })
         : 'candidateId' in payload
           ? await services.advanceCandidate(payload.candidateId, { signal })
-          : await services.lookAtGrant(payload.grantId, { signal });
+          : await services.lookAtGrant(payload.grantId, { signal, probe: payload.probe ?? false });
     return settleLook(look, () => enqueue(verifyAdminRole, payload));
   },
 });

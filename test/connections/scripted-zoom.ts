@@ -15,6 +15,13 @@ const adminClient: ZoomClient = {
   redirectUri: 'https://steward.test/callback',
 };
 
+const personalClient: ZoomClient = {
+  kind: 'personal',
+  clientId: 'personal_app',
+  secrets: [new Secret('old-secret')],
+  redirectUri: adminClient.redirectUri,
+};
+
 const vault = createVault({
   keys: [{ id: 'k1', key: new Secret(Buffer.alloc(32, 7).toString('base64')) }],
   activeKeyId: 'k1',
@@ -188,7 +195,7 @@ export function playConnections(
   const grants = createGrants({
     db,
     oauth,
-    clients: [adminClient],
+    clients: [adminClient, personalClient],
     vault,
     api: zoomEndpoints,
     holder: 'test',

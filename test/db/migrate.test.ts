@@ -30,8 +30,10 @@ test('down takes everything of the worker away, and up again makes the same', as
          where table_schema = 'steward' order by 1, 2`.execute(db)
     ).rows;
   const before = await shape();
-  await migrateDown(db);
-  expect(await shape()).toEqual([]);
-  expect(await migrate(db)).toEqual(['0001-worker-tables']);
+  for (let left = 20; ((await shape()) as unknown[]).length > 0; left -= 1) {
+    expect(left).toBeGreaterThan(0);
+    await migrateDown(db);
+  }
+  expect((await migrate(db)).slice(0, 2)).toEqual(['0001-worker-tables', '0002-webhooks']);
   expect(await shape()).toEqual(before);
 });

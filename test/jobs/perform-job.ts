@@ -20,6 +20,7 @@ export function services(given: Partial<JobServices> = {}): JobServices {
     syncDirectory: unexpected('syncDirectory'),
     lookAtGrant: unexpected('lookAtGrant'),
     lookUpMember: unexpected('lookUpMember'),
+    lookAtZoomUser: unexpected('lookAtZoomUser'),
     findLookup: async () => null,
     finishDisconnect: unexpected('finishDisconnect'),
     ...given,

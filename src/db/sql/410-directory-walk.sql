@@ -19,8 +19,8 @@ begin
 end $$;
 
 -- Replaces the copy of an account's users by what a complete walk has staged, touching only what differs. Users that
--- a single lookup added after the walk began are kept: the walk may have passed their page before. Returns how many
--- rows changed.
+-- a single lookup added after the walk began are kept: the walk may have passed their page before. So is what a look
+-- that a webhook asked for found since, also that somebody is gone. Returns how many rows changed.
 create or replace function steward.swap_directory(account text, walk uuid, began timestamptz) returns integer
 language plpgsql volatile set enable_nestloop = off as $$
 declare
@@ -35,9 +35,12 @@ begin
 
   insert into steward.directory_users as d
     (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
-  select account, s.user_key, s.zoom_user_id, s.address_key, s.status, s.user_type,
-         count(*) over (partition by s.address_key) > 1, walk, began
-    from steward.directory_staging s where s.walk_id = walk
+  select account, s.user_key, s.zoom_user_id, s.address_key, s.status, s.user_type, s.duplicate, walk, began
+    from (select staged.*, count(*) over (partition by staged.address_key) > 1 as duplicate
+            from steward.directory_staging staged where staged.walk_id = walk) s
+   where not exists (select from steward.hints h
+                      where h.zoom_account_id = account and h.asked_at >= began
+                        and h.subject = 'user:' || account || '/' || s.user_key)
   on conflict (zoom_account_id, user_key) do update
      set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
          duplicate = excluded.duplicate, zoom_user_id = excluded.zoom_user_id, walk_id = excluded.walk_id, seen_at = excluded.seen_at

@@ -52,12 +52,14 @@ export type JobServices = {
   verifyConnection(connectionId: string, look: Look): Promise<LookResult>;
   /** Brings a candidate to its verdict. */
   advanceCandidate(candidateId: string, look: Look): Promise<LookResult>;
-  /** Looks again at a grant under suspicion or in the dark, or revokes one that retires. */
-  lookAtGrant(grantId: string, look: Look): Promise<LookResult>;
+  /** Looks again at a grant under suspicion or in the dark, or revokes one that retires; `probe`: tries one that lives. */
+  lookAtGrant(grantId: string, look: Look & { readonly probe: boolean }): Promise<LookResult>;
   /** Walks the users of a Zoom account until the slice is over, at our share of the rate. */
   syncDirectory(zoomAccountId: string, look: Look): Promise<LookResult>;
   /** Looks up one member in a Zoom account. */
   lookUpMember(zoomAccountId: string, memberId: string, look: Look): Promise<LookResult>;
+  /** Asks Zoom about one user of an account, and writes the answer into the copy of its users. */
+  lookAtZoomUser(zoomAccountId: string, zoomUserId: string, look: Look): Promise<LookResult>;
   /** Ends the disconnect of an organization whose cascade is done: state, events, grant. Guarded; twice is once. */
   finishDisconnect(organizationId: string): Promise<string>;
 };

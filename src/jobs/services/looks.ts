@@ -2,7 +2,8 @@ import { advanceCandidate } from '../../connections/advance-candidate.ts';
 import type { ConnectionDeps } from '../../connections/connection-deps.ts';
 import { lookAtDue } from '../../connections/deadline.ts';
 import type { DirectorySync } from '../../connections/directory-sync-result.ts';
-import { lookUpAddress } from '../../connections/look-up-address.ts';
+import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
+import { type Lookup, lookUpAddress } from '../../connections/look-up-address.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { syncDirectory } from '../../connections/sync-directory.ts';
 import { StewardError } from '../../errors.ts';
@@ -53,9 +54,12 @@ function ofWalk(sync: DirectorySync): LookResult {
   }
 }
 
+const ofLookup = (looked: Lookup): LookResult =>
+  looked.state === 'later' ? { kind: 'again', afterMs: looked.retryInMs, reason: looked.reason } : done(looked.state);
+
 type Looks = Pick<
   JobServices,
-  'verifyConnection' | 'advanceCandidate' | 'lookAtGrant' | 'syncDirectory' | 'lookUpMember'
+  'verifyConnection' | 'advanceCandidate' | 'lookAtGrant' | 'syncDirectory' | 'lookUpMember' | 'lookAtZoomUser'
 >;
 
 /** The looks at Zoom that jobs take, each with what it means for the job. */
@@ -74,7 +78,7 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
           ? { kind: 'again', afterMs: advanced.retryInMs, reason: `${advanced.on}: ${advanced.reason}` }
           : done(advanced.state);
       }),
-    async lookAtGrant(grantId) {
+    async lookAtGrant(grantId, { signal, probe }) {
       const row = await db.selectFrom('steward.grants').select('state').where('id', '=', grantId).executeTakeFirst();
       if (!row) return { kind: 'gone', reason: 'the grant is gone' };
       if (row.state === 'retiring') {
@@ -83,17 +87,18 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
           ? done(retired.outcome ?? 'in use again')
           : { kind: 'again', afterMs: retireAgainMs, reason: retired.why };
       }
+      // One cheap call: a token that Zoom refuses is refreshed, and what the token endpoint says then counts.
+      if (probe && (row.state === 'living' || row.state === 'suspect'))
+        await grants.call(grantId, (auth) => connections.api.me(auth), { signal });
       const looked = await grants.secondLook(grantId);
       await settlePersonalConnections(db);
       return done(looked.kind === 'looked' ? looked.state : 'not due');
     },
     syncDirectory: async (zoomAccountId, { signal }) =>
       ofWalk(await syncDirectory(connections, zoomAccountId, { signal, paceMs, sliceMs: walkSliceMs })),
-    async lookUpMember(zoomAccountId, memberId, { signal }) {
-      const looked = await lookUpAddress(connections, { zoomAccountId, memberId, signal });
-      return looked.state === 'later'
-        ? { kind: 'again', afterMs: looked.retryInMs, reason: looked.reason }
-        : done(looked.state);
-    },
+    lookUpMember: async (zoomAccountId, memberId, { signal }) =>
+      ofLookup(await lookUpAddress(connections, { zoomAccountId, memberId, signal })),
+    lookAtZoomUser: async (zoomAccountId, zoomUserId, { signal }) =>
+      ofLookup(await lookAtZoomUser(connections, { zoomAccountId, zoomUserId, signal })),
   };
 }

@@ -5,6 +5,7 @@ import { releaseUndoneGrants } from '../../connections/finish-disconnect.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { endGoneOrganizations, watchPlans } from '../../connections/plan-and-organization.ts';
 import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
+import { forgetWebhooks, tellSilentApps } from '../../connections/webhook-sources.ts';
 import type { Database } from '../../db/database.ts';
 import { pruneArchivedLocations } from '../../reconciliation/locations-restore.ts';
 import type { UpkeepResult } from '../services/job-services.ts';
@@ -43,6 +44,8 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   directories_due: findDirectoriesDue,
   directories_deleted: counted(deleteUnusedDirectories),
   full_passes_due: findFullPassesDue,
+  webhooks_silent: counted(tellSilentApps),
+  webhooks_forgotten: counted(forgetWebhooks),
   archives_pruned: counted((db) =>
     db.transaction().execute((trx) => pruneArchivedLocations(trx, { limit: archivesAtOnce })),
   ),

@@ -1,0 +1,157 @@
+import { sql, type Transaction } from 'kysely';
+import { insertOutbox } from '../db/outbox-repository.ts';
+import type { DB } from '../db/schema.ts';
+import type { ZoomUser } from '../zoom/api.ts';
+import type { DirectoryDeps } from './directory-sync-result.ts';
+import { blockDirectory } from './directory-walk-repository.ts';
+import { subjectName } from './hint-subject.ts';
+import type { Lookup } from './look-up-address.ts';
+import { findDirectoryGrant } from './sync-directory.ts';
+
+/** Members who are looked at because of one Zoom user, at most; one address is that of one person. */
+const membersAtOnce = 50;
+
+type Question = { readonly zoomAccountId: string; readonly zoomUserId: string };
+
+/** When the question is asked, by the database's clock and as text, so that no digit of it is lost. */
+async function begin(deps: DirectoryDeps, zoomAccountId: string): Promise<{ askedAt: string; blockedMs: number }> {
+  const { rows } = await sql<{ askedAt: string; blockedMs: number }>`
+    select steward.now()::text as "askedAt",
+           coalesce((select (extract(epoch from d.blocked_until - steward.now()) * 1000)::float8 from steward.directories d
+                      where d.zoom_account_id = ${zoomAccountId}), 0) as "blockedMs"`.execute(deps.db);
+  return rows[0] as { askedAt: string; blockedMs: number };
+}
+
+/**
+ * Asks Zoom about one user of an account and writes the answer into the copy of the directory; the members concerned –
+ * matched to the user, or with the old or the new address – are said to have changed, in the same transaction. Looks
+ * are ordered by when they asked, not by when Zoom answered or what it says of its events' times.
+ */
+export async function lookAtZoomUser(
+  deps: DirectoryDeps,
+  { zoomAccountId, zoomUserId, signal }: Question & { readonly signal?: AbortSignal },
+): Promise<Lookup> {
+  const { askedAt, blockedMs } = await begin(deps, zoomAccountId);
+  if (blockedMs > 0) return { state: 'later', reason: 'blocked', retryInMs: Math.ceil(blockedMs) };
+  const grantId = await findDirectoryGrant(deps.db, zoomAccountId);
+  // Whoever connects next walks the directory first.
+  if (grantId === null) return { state: 'not_needed' };
+  const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, zoomUserId), signal ? { signal } : {});
+  if (got.kind !== 'answer') return { state: 'later', reason: got.kind, retryInMs: 30_000 };
+  const { answer } = got;
+  if (!answer.ok && answer.failure.kind !== 'not_found') {
+    const { kind, retryAtMs } = answer.failure;
+    const retryInMs = retryAtMs ? Math.max(1_000, retryAtMs - Date.now()) : 30_000;
+    if (kind === 'rate_limited') await blockDirectory(deps.db, zoomAccountId, retryInMs);
+    return { state: 'later', reason: kind, retryInMs };
+  }
+  const elsewhere = answer.ok && answer.value.accountId !== null && answer.value.accountId !== zoomAccountId;
+  const found = answer.ok && !elsewhere ? answer.value : null;
+  return deps.db.transaction().execute(async (trx) => {
+    if (!(await isNewest(trx, { zoomAccountId, zoomUserId }, askedAt))) return { state: 'not_needed' };
+    await write(trx, { zoomAccountId, zoomUserId }, found, askedAt);
+    return found ? { state: 'found' } : { state: 'none' };
+  });
+}
+
+/** Whether no look that asked later has been written. Locks the row: of two that write at once the second waits. */
+async function isNewest(trx: Transaction<DB>, question: Question, askedAt: string): Promise<boolean> {
+  const subject = subjectName({ kind: 'user', zoomAccountId: question.zoomAccountId, id: question.zoomUserId });
+  const { numAffectedRows } = await sql`
+    insert into steward.hints as h (subject, zoom_account_id, look_at, asked_at)
+    values (${subject}, ${question.zoomAccountId}, ${askedAt}::timestamptz, ${askedAt}::timestamptz)
+    on conflict (subject) do update set asked_at = excluded.asked_at
+     where coalesce(h.asked_at <= excluded.asked_at, true)`.execute(trx);
+  return numAffectedRows === 1n;
+}
+
+/**
+ * Writes what Zoom said, under the account's lock, which the directory's swap takes as well.
+ * One statement would not see its own changes: what went, what is, then who shares an address, then whom it concerns.
+ */
+async function write(
+  trx: Transaction<DB>,
+  { zoomAccountId, zoomUserId }: Question,
+  found: ZoomUser | null,
+  askedAt: string,
+): Promise<void> {
+  await sql`select from steward.directories where zoom_account_id = ${zoomAccountId} for update`.execute(trx);
+  const { rows } = await sql<{
+    key: string | null;
+  }>`select steward.address_key(${found?.email ?? null}) as key`.execute(trx);
+  const key = rows[0]?.key ?? '';
+  const userKey = found && (found.id ?? `pending:${key}`);
+  const before = await sql<{ user_key: string; address_key: string }>`
+    delete from steward.directory_users d
+     where d.zoom_account_id = ${zoomAccountId}
+       and (d.user_key = ${zoomUserId} and ${userKey}::text is distinct from ${zoomUserId}
+         or ${userKey}::text = ${zoomUserId} and d.user_key = 'pending:' || ${key})
+    returning d.user_key, d.address_key`.execute(trx);
+  const changed = new Set(before.rows.map((row) => row.address_key));
+  const keys = [zoomUserId, ...before.rows.map((row) => row.user_key)];
+  if (found && userKey !== null) {
+    const old = await sql<{ address_key: string; status: string; user_type: number }>`
+      select address_key, status, user_type from steward.directory_users
+       where zoom_account_id = ${zoomAccountId} and user_key = ${userKey} for update`.execute(trx);
+    const status = found.status ?? 'active';
+    const type = found.type ?? 99;
+    await sql`
+      insert into steward.directory_users as d (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+      values (${zoomAccountId}, ${userKey}, ${found.id}, ${key}, ${status}, ${type}, ${askedAt}::timestamptz)
+      on conflict (zoom_account_id, user_key) do update
+         set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
+             zoom_user_id = excluded.zoom_user_id, seen_at = greatest(d.seen_at, excluded.seen_at)`.execute(trx);
+    const [was] = old.rows;
+    if (!was || was.address_key !== key || was.status !== status || was.user_type !== type) {
+      changed.add(key);
+      if (was) changed.add(was.address_key);
+    }
+    await sql`delete from steward.directory_lookups where zoom_account_id = ${zoomAccountId} and address_key = ${key}`.execute(
+      trx,
+    );
+  }
+  if (changed.size > 0) await sayChanged(trx, zoomAccountId, keys, [...changed]);
+}
+
+/** Marks who shares an address now, and says "look" for the members whom that may concern. */
+async function sayChanged(
+  trx: Transaction<DB>,
+  zoomAccountId: string,
+  userKeys: readonly string[],
+  addressKeys: readonly string[],
+): Promise<void> {
+  await sql`
+    update steward.directory_users d set duplicate = same.n > 1
+      from (select address_key, count(*) as n from steward.directory_users
+             where zoom_account_id = ${zoomAccountId} and address_key = any(${[...addressKeys]}::text[]) group by 1) same
+     where d.zoom_account_id = ${zoomAccountId} and d.address_key = same.address_key
+       and d.duplicate is distinct from (same.n > 1)`.execute(trx);
+  const { rows } = await sql<{ id: string }>`
+    select f.member_id as id
+      from steward.org_connections c
+      join lateral (
+        select member_id from steward.member_facts
+         where organization_id = c.organization_id and address_key = any(${[...addressKeys]}::text[])
+        union
+        select member_id from steward.member_facts
+         where organization_id = c.organization_id and zoom_user_key = any(${[...userKeys]}::text[])
+        union
+        select member_id from steward.zoom_user_mappings
+         where organization_id = c.organization_id and zoom_account_id = ${zoomAccountId}
+           and zoom_user_id = any(${[...userKeys]}::text[])) f on true
+     where c.zoom_account_id = ${zoomAccountId} and c.state in ('active', 'interrupted')
+     order by 1 limit ${membersAtOnce}`.execute(trx);
+  for (const { id } of rows) {
+    await insertOutbox(trx, { job: 'reconcile-member', key: id, payload: { memberId: id } });
+  }
+  // A shared host hosts for everybody who has no Zoom user.
+  const shared = await sql<{ id: string }>`
+    select c.organization_id as id from steward.org_connections c
+      join steward.organization_settings s on s.organization_id = c.organization_id
+     where c.zoom_account_id = ${zoomAccountId} and c.state in ('active', 'interrupted')
+       and s.shared_host_zoom_user_id = any(${[...userKeys]}::text[])
+     order by 1`.execute(trx);
+  for (const { id } of shared.rows) {
+    await insertOutbox(trx, { job: 'reconcile-organization', key: id, payload: { organizationId: id } });
+  }
+}
