@@ -40,6 +40,8 @@ export type Config = Readonly<{
     admin: ZoomClientConfig;
     /** null: personal connections are only external */
     personal: ZoomClientConfig | null;
+    /** secret tokens with which Zoom signs webhooks; none: that app's path answers 503 */
+    webhookSecrets: Readonly<{ admin: readonly Secret[]; personal: readonly Secret[] }>;
     /** null: Zoom's own hosts; set only in simulator mode */
     baseUrl: string | null;
     /** our share of Zoom's rate limits */
@@ -165,8 +167,10 @@ const variables = z.object({
   STEWARD_ACTIVE_KEY: z.string().optional(),
   ZOOM_ADMIN_CLIENT_ID: clientId('admin'),
   ZOOM_ADMIN_CLIENT_SECRETS: secretList,
+  ZOOM_ADMIN_WEBHOOK_SECRETS: secretList.default([]),
   ZOOM_PERSONAL_CLIENT_ID: clientId('personal').optional(),
   ZOOM_PERSONAL_CLIENT_SECRETS: secretList.optional(),
+  ZOOM_PERSONAL_WEBHOOK_SECRETS: secretList.default([]),
   ZOOM_BASE_URL: url(['http:', 'https:'], 'http://127.0.0.1:4010').optional(),
   ZOOM_RATE_SHARE: share(0.25),
   STEWARD_PUBLIC_URL: url(['http:', 'https:'], 'https://zoom.example.com'),
@@ -232,6 +236,8 @@ function contradictions(parsed: Partial<Parsed>): string[] {
     problems.push(
       'ZOOM_PERSONAL_CLIENT_ID: expected another app than ZOOM_ADMIN_CLIENT_ID; one grant must have one purpose',
     );
+  if (parsed.ZOOM_PERSONAL_CLIENT_ID === undefined && (parsed.ZOOM_PERSONAL_WEBHOOK_SECRETS ?? []).length > 0)
+    problems.push('ZOOM_PERSONAL_WEBHOOK_SECRETS: expected nothing without ZOOM_PERSONAL_CLIENT_ID');
   if (
     parsed.STEWARD_KEYS &&
     parsed.STEWARD_ACTIVE_KEY !== undefined &&
@@ -314,6 +320,7 @@ export function parseConfig(given: Environment): Config {
         v.ZOOM_PERSONAL_CLIENT_ID === undefined || v.ZOOM_PERSONAL_CLIENT_SECRETS === undefined
           ? null
           : { clientId: v.ZOOM_PERSONAL_CLIENT_ID, secrets: v.ZOOM_PERSONAL_CLIENT_SECRETS },
+      webhookSecrets: { admin: v.ZOOM_ADMIN_WEBHOOK_SECRETS, personal: v.ZOOM_PERSONAL_WEBHOOK_SECRETS },
       baseUrl: v.ZOOM_BASE_URL ?? null,
       share: v.ZOOM_RATE_SHARE,
     },

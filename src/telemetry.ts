@@ -27,6 +27,8 @@ export type TelemetryEvents = {
   run_ended: { kind: string; outcome: string; ms: number };
   /** what became of a meeting that the main app asked for: done, the code of the refusal, or internal */
   meeting: { action: 'create' | 'update' | 'delete'; outcome: string };
+  /** what became of a webhook; event is null unless its signature was good and it is of use */
+  webhook: { app: 'admin' | 'personal'; event: string | null; outcome: string; ms: number };
   /** jobs wait, slots are free, nothing is paused, and nothing starts: the process ends itself */
   worker_wedged: { queue: string; waiting: number; active: number; slots: number; idleMs: number };
   upkeep: { task: string; found: number; failed?: string };

@@ -9,10 +9,19 @@ import { connectPages } from './connect-pages.ts';
 import { html } from './html.ts';
 import { observeMeetings } from './observe-meetings.ts';
 import { sendPage } from './page.ts';
+import type { WebhookApp } from './webhook-app.ts';
+import { webhookRoutes } from './webhooks.ts';
 
 const bodyLimitBytes = 64 * 1024;
 
-export type GatewayOptions = ApiOptions & { readonly log: Logger; readonly telemetry: Telemetry };
+export type GatewayOptions = ApiOptions & {
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  /** apps whose webhooks are taken */
+  readonly webhooks: readonly WebhookApp[];
+  /** milliseconds in which a webhook must be stored; smaller in tests */
+  readonly webhookStoreMs?: number;
+};
 
 /** StewardError codes that are the caller's to mend, with their HTTP status; every other one is a 500. */
 export const refusalStatus: Readonly<Record<string, number>> = {
@@ -97,5 +106,14 @@ export function createGateway(options: GatewayOptions): FastifyInstance {
   app.get('/healthz', async () => ({ ok: true }));
   connectPages(app, options);
   apiRoutes(app, options);
+  const { log, telemetry, webhookStoreMs: storeWithinMs } = options;
+  const { db } = options.deps;
+  webhookRoutes(app, {
+    db,
+    log,
+    telemetry,
+    apps: options.webhooks,
+    ...(storeWithinMs === undefined ? {} : { storeWithinMs }),
+  });
   return app;
 }

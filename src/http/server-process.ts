@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import type { Services } from '../compose.ts';
+import type { Config } from '../config.ts';
 import { createGateway } from './gateway.ts';
 import { pruneUsedClaims } from './service-keys.ts';
+import type { WebhookApp } from './webhook-app.ts';
 
 const claimPruneIntervalMs = 10 * 60_000;
 
@@ -11,6 +13,14 @@ export type ServerProcess = {
   /** Lets requests under way end, then stops listening. Services stay open: whoever made them closes them. */
   stop(): Promise<void>;
 };
+
+function webhookApps({ zoom }: Config): WebhookApp[] {
+  const { admin, personal, webhookSecrets } = zoom;
+  return [
+    { kind: 'admin', clientId: admin.clientId, secrets: webhookSecrets.admin },
+    ...(personal ? [{ kind: 'personal' as const, clientId: personal.clientId, secrets: webhookSecrets.personal }] : []),
+  ];
+}
 
 /** Listens for the main app, for people who connect, and for Zoom's redirect. Needs no worker to be running. */
 export async function startServer(services: Services): Promise<ServerProcess> {
@@ -22,6 +32,7 @@ export async function startServer(services: Services): Promise<ServerProcess> {
     locationAdapter: config.locationAdapter,
     log: services.log,
     telemetry: services.telemetry,
+    webhooks: webhookApps(config),
   });
   await app.listen({ host: config.http.host, port: config.http.port });
   const { address, port, family } = app.server.address() as AddressInfo;

@@ -53,7 +53,7 @@ const states = ({ of }: Examined): Record<string, string> =>
 test('finds nothing wrong where nothing is, and prints no secret', async () => {
   const examined = await doctor();
   expect(states(examined)).toEqual({});
-  expect(Object.keys(examined.of)).toHaveLength(20);
+  expect(Object.keys(examined.of)).toHaveLength(21);
   expect(examined.code).toBe(0);
   expect(examined.out).not.toMatch(/app-secret-of-the-test|BwcHBwc/);
   const { out } = await playCli(['doctor'], { env: environment });
@@ -139,6 +139,20 @@ const illnesses: readonly Illness[] = [
     mend: /zoom-steward worker/,
     breaks: `update steward.installation set updated_at = steward.now() - interval '5 minutes' where key = 'tick'`,
     heals: '',
+  },
+  {
+    name: 'webhooks',
+    state: 'warn',
+    mend: /event subscription/,
+    breaks: `insert into steward.webhook_sources (client_id, heard_at, validated_at) values ('admin_app', steward.now() - interval '8 days', steward.now() - interval '7 days 1 hour')`,
+    heals: 'delete from steward.webhook_sources',
+  },
+  {
+    name: 'webhooks',
+    state: 'warn',
+    mend: /access log/,
+    breaks: `insert into steward.audit_log (actor, action, at) values ('zoom', 'webhook.signing_attempt', steward.now())`,
+    heals: `delete from steward.audit_log where action = 'webhook.signing_attempt'`,
   },
   {
     name: 'outbox',

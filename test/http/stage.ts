@@ -14,6 +14,7 @@ import { useDatabase } from '../support/database.ts';
 
 const accountId = 'acc_http';
 const memberCount = 30;
+const webhookSecrets = ['hook-secret-now', 'hook-secret-before'];
 const everything = ['facts:write', 'connections:read', 'meetings:write', 'act-as'] as const;
 
 export type HttpStage = {
@@ -26,6 +27,8 @@ export type HttpStage = {
   readonly user: { readonly organizationId: string; readonly memberId: string };
   /** members' ids by their number; even ones have a licensed Zoom user, number 1 a basic one, number 3 none */
   readonly members: readonly string[];
+  /** secrets with which the app's webhooks are signed, the one that Zoom shows now first */
+  readonly webhookSecrets: readonly string[];
   /** everything that was logged */
   readonly log: string[];
   client(capabilities?: readonly Capability[], organizationId?: string): Promise<Steward & { readonly key: string }>;
@@ -79,6 +82,7 @@ export function useHttpStage(): () => HttpStage {
         ZOOM_BASE_URL: zoom.url,
         ZOOM_ADMIN_CLIENT_ID: 'http_admin_app',
         ZOOM_ADMIN_CLIENT_SECRETS: 'http-secret',
+        ZOOM_ADMIN_WEBHOOK_SECRETS: webhookSecrets.join(),
         STEWARD_KEYS: `t:${randomBytes(32).toString('base64')}`,
         STEWARD_CLAIM_SECRET: claimSecret,
         STEWARD_PUBLIC_URL: `http://127.0.0.1:${port}`,
@@ -104,6 +108,7 @@ export function useHttpStage(): () => HttpStage {
       owner: { organizationId, memberId: members[0] as string },
       user: { organizationId, memberId: members[2] as string },
       members,
+      webhookSecrets,
       log,
       client,
       async connectWithoutWorker() {

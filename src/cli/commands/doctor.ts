@@ -25,8 +25,9 @@ const nameWidth = 16;
 export const doctor = defineCommand({
   name: 'doctor',
   summary: 'look at everything that can be wrong, each with its mend',
-  details: `Looks at database, schema, rights, index, clocks, configuration, keys, client secrets, public URL, queue, workers, outbox,
-runs, dead letters and switches. Changes nothing, asks Zoom nothing. Run it where a worker runs, with its environment.`,
+  details: `Looks at database, schema, rights, index, clocks, configuration, keys, client secrets, public URL, queue, workers,
+outbox, runs, dead letters, switches and webhooks. Changes nothing, asks Zoom nothing. Run it where a worker runs, with
+its environment.`,
   examples: ['doctor', 'doctor --json | jq \'.findings[] | select(.state != "ok")\''],
   exits: ['0  nothing failed; there may be warnings', '1  something failed', '2  usage'],
   async action({ io, print, open }) {

@@ -7,6 +7,7 @@ import { migrateReferenceApp } from '../../db/migrate.ts';
 import { freePort } from '../../embedded/free-port.ts';
 import { startInstance } from '../../embedded/instance.ts';
 import { startServer } from '../../http/server-process.ts';
+import { webhookPath } from '../../http/webhook-app.ts';
 import { createLogger } from '../../logger.ts';
 import { migrateAll } from '../../queues/migrate-all.ts';
 import { createReleaseStack } from '../../release-stack.ts';
@@ -71,8 +72,10 @@ export async function startDev({ dir, port, profile, log: logTo }: DevOptions): 
       ZOOM_BASE_URL: zoom.url,
       ZOOM_ADMIN_CLIENT_ID: 'sim_admin_app',
       ZOOM_ADMIN_CLIENT_SECRETS: 'sim-admin-secret',
+      ZOOM_ADMIN_WEBHOOK_SECRETS: 'sim-admin-webhooks',
       ZOOM_PERSONAL_CLIENT_ID: 'sim_personal_app',
       ZOOM_PERSONAL_CLIENT_SECRETS: 'sim-personal-secret',
+      ZOOM_PERSONAL_WEBHOOK_SECRETS: 'sim-personal-webhooks',
     });
     const organization = await prepareDatabase(instance.url, config.queuePrefix);
     const services = createServices(config, { log: createLogger({ level: config.logLevel, destination: logTo }) });
@@ -84,6 +87,12 @@ export async function startDev({ dir, port, profile, log: logTo }: DevOptions): 
     });
     const server = await startServer(services);
     stack.add('server', () => server.stop());
+    for (const kind of ['admin', 'personal'] as const)
+      zoom.control.subscribe({
+        clientId: `sim_${kind}_app`,
+        url: `${server.url}${webhookPath(kind)}`,
+        secret: `sim-${kind}-webhooks`,
+      });
     await instance.tell({ publicUrl: config.publicUrl, zoom: zoom.url, zoomControl: zoom.controlUrl });
     return {
       serverUrl: server.url,

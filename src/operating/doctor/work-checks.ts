@@ -5,6 +5,8 @@ import { readFleetFacts } from '../fleet-facts.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 
 const tickLateS = 120;
+/** newest audit entries that are searched: there is no index by action */
+const auditLookedAt = 10_000;
 const lateS = 60;
 const tooLateS = 300;
 
@@ -134,5 +136,39 @@ const verifications: Check = {
   },
 };
 
+const webhooks: Check = {
+  name: 'webhooks',
+  needs: ['schema'],
+  async look({ db }) {
+    const { rows } = await sql<{ silent: string[]; heard: number; attempts: number }>`
+      select coalesce(array_agg(client_id order by client_id) filter (where greatest(heard_at, validated_at) <= steward.now() - interval '7 days'), '{}') as silent,
+             count(*)::int as heard,
+             (select count(*)::int from (select action, at from steward.audit_log order by id desc limit ${auditLookedAt}) lately
+               where action = 'webhook.signing_attempt' and at > steward.now() - interval '1 day') as attempts
+        from steward.webhook_sources`.execute(db);
+    const { silent, heard, attempts } = rows[0] ?? { silent: [], heard: 0, attempts: 0 };
+    if (silent.length > 0)
+      return warn(
+        `nothing from ${silent.join(', ')} for 7 days, although it used to send`,
+        'in Zoom’s Marketplace look at the app’s event subscription: address, validation; docs/webhooks.md. The schedule finds what was missed',
+      );
+    return attempts > 0
+      ? warn(
+          `somebody tried to have us sign a text of theirs, ${attempts} times since yesterday`,
+          'it was refused; see who calls /zoom/webhooks in the access log of your proxy',
+        )
+      : ok(heard === 0 ? 'none came yet' : `${heard} apps are heard`);
+  },
+};
+
 /** Checks of the work that is done, or lies about. */
-export const workChecks: readonly Check[] = [workers, outbox, backlog, deadLetters, runs, switches, verifications];
+export const workChecks: readonly Check[] = [
+  workers,
+  outbox,
+  backlog,
+  deadLetters,
+  runs,
+  switches,
+  verifications,
+  webhooks,
+];
