@@ -99,6 +99,7 @@ describe('the path of an app', () => {
 
   test('answers 503 in time while it waits for a lock, and takes the webhook the next time', async () => {
     const { services } = at();
+    const key = at().webhookSecrets[0] as string;
     const app = createGateway({
       deps: services.connections,
       publicUrl: at().server.url,
@@ -106,14 +107,14 @@ describe('the path of an app', () => {
       locationAdapter: 'rows',
       log: services.log,
       telemetry: services.telemetry,
-      webhooks: [{ kind: 'admin', clientId: 'http_admin_app', secrets: [new Secret('s')] }],
+      webhooks: [{ kind: 'admin', clientId: 'http_admin_app', secrets: [new Secret(key)] }],
       webhookStoreMs: 50,
     });
     const body = JSON.stringify(event('user.updated'));
     const headers = {
       'content-type': 'application/json',
       'x-zm-request-timestamp': '1',
-      'x-zm-signature': `v0=${createHmac('sha256', 's').update(`v0:1:${body}`).digest('hex')}`,
+      'x-zm-signature': `v0=${createHmac('sha256', key).update(`v0:1:${body}`).digest('hex')}`,
     };
     const send = () => app.inject({ method: 'POST', url: webhookPath('admin'), headers, payload: body });
     await db()
@@ -122,8 +123,8 @@ describe('the path of an app', () => {
         await sql`lock table steward.webhook_receipts in access exclusive mode`.execute(trx);
         expect((await send()).statusCode).toBe(503);
       });
-    expect((await send()).statusCode).toBe(200);
     await app.close();
+    expect((await post(body)).status).toBe(200);
   });
 });
 
