@@ -8,6 +8,8 @@ import { loadEmbeddedPostgres } from './load-embedded-postgres.ts';
 export type EmbeddedPostgresServer = {
   /** postgres:// URL of a database of that server (default: postgres) */
   url(database?: string): string;
+  /** fast shutdown, which ends every connection, and a start on the same port and data; for tests */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -27,7 +29,8 @@ export async function startTemporaryPostgres(flags: readonly string[] = []): Pro
     port,
     user: 'postgres',
     password: 'postgres',
-    persistent: false,
+    // The whole directory is ours to remove, and a restart needs what is in it.
+    persistent: true,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
     postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', ...flags],
@@ -50,6 +53,10 @@ export async function startTemporaryPostgres(flags: readonly string[] = []): Pro
   process.once('exit', killServer);
   return {
     url: (database = 'postgres') => `postgres://postgres:postgres@127.0.0.1:${port}/${database}`,
+    async restart() {
+      await server.stop();
+      await server.start();
+    },
     async stop() {
       process.off('exit', killServer);
       await server.stop();

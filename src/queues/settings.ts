@@ -1,10 +1,10 @@
 import type { QueueName } from '../jobs/contract/definition.ts';
 
 /**
- * With these a job whose worker was killed goes on elsewhere after 10–11 s (docs/queues.md has the measurement). The
+ * With these a job whose worker was killed goes on elsewhere after 8–9 s (docs/queues.md has the measurement). The
  * defaults take a minute. Handlers must not block the event loop for longer than half a lock.
  */
-export const workerTimes = { lockDuration: 10_000, stalledInterval: 1_000 } as const;
+export const workerTimes = { lockDuration: 8_000, stalledInterval: 1_000 } as const;
 
 /** A worker that dies is not the job's fault until it has happened this often. */
 export const maxStalledCount = 5;

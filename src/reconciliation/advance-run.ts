@@ -62,7 +62,7 @@ const defaults = {
   chunkMs: 0,
   adapter: 'rows',
   guard: defaultGuardRail,
-  leaseMs: 10_000,
+  leaseMs: 8_000,
 } as const;
 
 /**

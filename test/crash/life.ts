@@ -5,6 +5,7 @@ import { type BenchWorker, startBenchWorker } from '../../bench/worker.ts';
 import type { BenchOrganization } from '../../bench/world.ts';
 import { createDatabase, type Database } from '../../src/db/database.ts';
 import { upsertFact } from '../../src/db/installation-repository.ts';
+import type { Blow } from './blows.ts';
 import { type Fingerprint, takeFingerprint } from './fingerprint.ts';
 import type { Random } from './random.ts';
 import { beginStage, type StageName, stageIsOver, stages } from './stages.ts';
@@ -15,7 +16,9 @@ export type Kill = {
   /** how far the phase was, by the row as it stood after the kill */
   readonly done: number;
   readonly cursor: string;
-  /** from the kill until the cursor moved again */
+  /** of it, until the process that goes on was ready; on a machine with much else to do it may be all of it */
+  readonly startMs: number;
+  /** from the blow until the cursor moved again */
   readonly resumeMs: number;
 };
 
@@ -27,7 +30,8 @@ export type LifeOptions = {
   readonly name: string;
   readonly organization: BenchOrganization;
   readonly members: number;
-  /** kills in each stage; 0 for the undisturbed twin */
+  readonly blow: Blow;
+  /** blows in each stage; 0 for the undisturbed twin */
   readonly killsAStage: number;
   readonly random: Random;
   /** null: the queue is on the life's own database */
@@ -60,11 +64,28 @@ type RunRow = {
 };
 
 const readRun = (db: Database, runId: string): Promise<RunRow> =>
-  db
-    .selectFrom('steward.runs')
-    .select(['state', 'phase', 'cursor', 'progress'])
-    .where('id', '=', runId)
-    .executeTakeFirstOrThrow();
+  persistently(() =>
+    db
+      .selectFrom('steward.runs')
+      .select(['state', 'phase', 'cursor', 'progress'])
+      .where('id', '=', runId)
+      .executeTakeFirstOrThrow(),
+  );
+
+const restartWithinMs = 20_000;
+
+/** The answer of a database that may be restarted at this moment. */
+async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + restartWithinMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await pause(lookMs);
+    }
+  }
+}
 
 const doneIn = (run: RunRow): number => (run.progress as Record<string, { done?: number }>)[run.phase]?.done ?? 0;
 
@@ -86,6 +107,7 @@ export async function live(options: LifeOptions): Promise<Life> {
     STEWARD_SLICE_MS: String(sliceMs),
     ...(options.redisUrl === null ? {} : { STEWARD_QUEUE: 'redis', REDIS_URL: options.redisUrl }),
     STEWARD_QUEUE_PREFIX: queuePrefix,
+    STEWARD_TICK_MS: String(options.blow.tickMs),
   };
   const kills: Kill[] = [];
   const after: Partial<Record<StageName, Fingerprint>> = {};
@@ -97,8 +119,15 @@ export async function live(options: LifeOptions): Promise<Life> {
       for (const target of targets) {
         const killed = await killInside(db, stage, runId, worker, target, options);
         if (killed === 'over') break;
-        worker = await startBenchWorker(url, environment);
-        if (killed !== 'missed') kills.push({ ...killed.at, resumeMs: await resumed(db, runId, killed) });
+        let startMs = 0;
+        if (options.blow.name === 'kill') {
+          const startedAt = performance.now();
+          worker = await startBenchWorker(url, environment);
+          startMs = Math.round(performance.now() - startedAt);
+        }
+        // Signal 0 only asks, and throws if it is gone: nothing but a kill may end a worker.
+        else process.kill(worker.pid, 0);
+        if (killed !== 'missed') kills.push({ ...killed.at, startMs, resumeMs: await resumed(db, runId, killed) });
       }
       await waitForEnd(db, stage, runId);
       after[stage] = await takeFingerprint(db);
@@ -111,7 +140,7 @@ export async function live(options: LifeOptions): Promise<Life> {
   }
 }
 
-type Killed = { readonly at: Omit<Kill, 'resumeMs'>; readonly run: RunRow; readonly killedAt: number };
+type Killed = { readonly at: Omit<Kill, 'resumeMs' | 'startMs'>; readonly run: RunRow; readonly killedAt: number };
 
 /**
  * Waits until the run is past `target` of its way, then kills. A kill counts only if the row, read after the process
@@ -124,7 +153,7 @@ async function killInside(
   runId: string,
   worker: BenchWorker,
   target: number,
-  { members, random }: LifeOptions,
+  { members, random, blow }: LifeOptions,
 ): Promise<Killed | 'missed' | 'over'> {
   const deadline = performance.now() + longestWaitMs;
   for (;;) {
@@ -138,9 +167,9 @@ async function killInside(
   // Anywhere in a chunk: between statements, inside its transaction, between two chunks.
   await pause(random.next() * 15);
   const killedAt = performance.now();
-  await worker.kill();
+  await blow.strike({ worker, db });
   // What the dead process had sent is settled once its connections are gone.
-  await connectionsGone(db);
+  if (blow.name === 'kill') await connectionsGone(db);
   const run = await readRun(db, runId);
   if (!isInside(run)) return 'missed';
   return { at: { stage, phase: run.phase, done: doneIn(run), cursor: run.cursor as string }, run, killedAt };

@@ -6,6 +6,7 @@ import { startTemporaryPostgres } from '../../src/embedded/postgres.ts';
 import { startPrivateRedis } from '../../src/embedded/redis.ts';
 import { migrateAll } from '../../src/queues/migrate-all.ts';
 import { Secret } from '../../src/secret.ts';
+import { type BlowName, createBlow, type Servers } from './blows.ts';
 import { type Distribution, distributionOf } from './distribution.ts';
 import { differences } from './fingerprint.ts';
 import { type Kill, live } from './life.ts';
@@ -15,10 +16,12 @@ import { type StageName, seedLife, stages } from './stages.ts';
 export type CrashOptions = {
   /** what carries the queue: the same Postgres, or a private Redis; every life has queues of its own */
   readonly queue: 'postgres' | 'redis';
+  /** what happens inside a run */
+  readonly blow?: BlowName;
   readonly kills: number;
   readonly seed: number;
   readonly members: number;
-  /** lives under way at once */
+  /** lives under way at once; one where the blow meets servers that all of them share */
   readonly parallel: number;
   /** kills in each of the three stages of a life; default 4 */
   readonly killsAStage?: number;
@@ -28,6 +31,7 @@ export type CrashOptions = {
 export type CrashReport = {
   readonly ok: boolean;
   readonly queue: 'postgres' | 'redis';
+  readonly blow: BlowName;
   readonly seed: number;
   readonly members: number;
   /** kills whose cursor was strictly inside, by the row read after the process was gone */
@@ -41,6 +45,8 @@ export type CrashReport = {
     readonly stage: StageName;
     readonly parts: readonly string[];
   }[];
+  /** from SIGKILL until the process that goes on was ready, and looked for stalled jobs */
+  readonly startMs: Distribution;
   /** from SIGKILL to the next chunk that another process committed */
   readonly resumeMs: Distribution;
 };
@@ -51,6 +57,7 @@ export type CrashReport = {
  */
 export async function runCrashes({
   queue,
+  blow: blowName = 'kill',
   kills: wanted,
   seed,
   members,
@@ -66,7 +73,8 @@ export async function runCrashes({
     '-c',
     'shared_buffers=256MB',
   ]);
-  const redis = queue === 'redis' ? await startPrivateRedis() : undefined;
+  const servers: Servers = { postgres: server, redis: queue === 'redis' ? await startPrivateRedis() : undefined };
+  const blow = createBlow(blowName, servers);
   try {
     const admin = new pg.Client({ connectionString: server.url() });
     await admin.connect();
@@ -85,7 +93,8 @@ export async function runCrashes({
       template: 'crash_template',
       organization,
       members,
-      redisUrl: redis?.url ?? null,
+      redisUrl: servers.redis?.url ?? null,
+      blow,
     };
     say('the twin, undisturbed …');
     const twin = await live({ ...common, name: 'crash_twin', killsAStage: 0, random: createRandom(seed) });
@@ -112,7 +121,7 @@ export async function runCrashes({
         );
       }
     };
-    await Promise.all(Array.from({ length: parallel }, one));
+    await Promise.all(Array.from({ length: blowName === 'kill' ? parallel : 1 }, one));
     const count = <Key extends string>(keyOf: (kill: Kill) => Key): Record<Key, number> => {
       const groups = Map.groupBy(kills, keyOf);
       return Object.fromEntries([...groups].map(([key, list]) => [key, list.length])) as Record<Key, number>;
@@ -123,6 +132,7 @@ export async function runCrashes({
         kills.length >= wanted &&
         stages.every((stage) => kills.some((kill) => kill.stage === stage)),
       queue,
+      blow: blowName,
       seed,
       members,
       kills: kills.length,
@@ -130,10 +140,11 @@ export async function runCrashes({
       byPhase: count((kill) => kill.phase),
       lives,
       different,
+      startMs: distributionOf(kills.map((kill) => kill.startMs)),
       resumeMs: distributionOf(kills.map((kill) => kill.resumeMs)),
     };
   } finally {
-    await redis?.stop();
+    await servers.redis?.stop();
     await server.stop();
   }
 }
