@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { createPostgresBackend, type Queue, type Worker, withBackend } from 'bullmq';
+import { createPostgresBackend, Queue, Worker, withBackend } from 'bullmq';
 
 /** Milliseconds from adding a BullMQ job to its handler's start, one at a time on an idle worker. */
-export async function measureNoOpJobs(databaseUrl: string, jobs: number): Promise<number[]> {
-  const classes = withBackend(createPostgresBackend) as unknown as { Queue: typeof Queue; Worker: typeof Worker };
-  // biome-ignore lint/suspicious/noExplicitAny: connection options of the Postgres backend
-  const options = { connection: { connectionString: databaseUrl, schema: 'rival_bullmq', migrate: true } as any };
+export async function measureNoOpJobs(
+  { databaseUrl, redisUrl }: { readonly databaseUrl: string; readonly redisUrl?: string },
+  jobs: number,
+): Promise<number[]> {
+  const classes = (redisUrl ? { Queue, Worker } : withBackend(createPostgresBackend)) as {
+    Queue: typeof Queue;
+    Worker: typeof Worker;
+  };
+  const connection = redisUrl
+    ? { url: redisUrl, maxRetriesPerRequest: null }
+    : { connectionString: databaseUrl, schema: 'rival_bullmq', migrate: true };
+  // biome-ignore lint/suspicious/noExplicitAny: the two backends have different option types
+  const options = { connection: connection as any };
   const name = `no-op-${randomUUID()}`;
   const queue = new classes.Queue(name, options);
   queue.on('error', () => {});

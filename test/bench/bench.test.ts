@@ -13,7 +13,7 @@ async function bench(...line: string[]): Promise<{ code: number; out: string; er
   return { code: code as number, out, err };
 }
 
-// One with a worker and a rival, one without; all five would take a minute of the suite's five.
+// One with a worker and a rival, one without; all would take a minute of the suite's five.
 test.each(['fanout', 'resolve'])(
   '%s --json is one object with exactly the fields of the contract; notes go to stderr',
   async (work) => {
@@ -46,10 +46,15 @@ test.each(['fanout', 'resolve'])(
 );
 
 test.each([
-  [['fan-out'], /expected one of fanout, cascade, plan, resolve, latency, got fan-out/],
+  [
+    ['fan-out'],
+    /expected one of fanout, cascade, plan, announced, resolve, latency, poll, fairness, memory, all, got fan-out/,
+  ],
   [[], /expected one of .* got nothing/],
   [['fanout', '--members', 'many'], /--members: expected a whole number from 20, got many/],
   [['fanout', '--membrs', '40'], /--membrs/],
+  [['fanout', '--queue', 'kafka'], /--queue: expected postgres or redis, got kafka/],
+  [['all', '--only', 'fanout,plans'], /--only: expected some of .*, got plans/],
 ])('wrong usage %j is said, with exit 2', async (line, says) => {
   const { code, out, err } = await bench(...line);
   expect({ code, out }).toEqual({ code: 2, out: '' });

@@ -1,0 +1,63 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BenchResult } from './measure.ts';
+import { type Measured, writePage } from './page.ts';
+import { render } from './render.ts';
+import { runWork } from './run-work.ts';
+import { targets } from './targets.ts';
+
+/** Works whose cost is drawn against the size; the others are measured where they are judged. */
+const drawn = new Set(['fanout', 'cascade', 'plan', 'announced', 'resolve']);
+const smallest = 1_000;
+
+const directory = join(import.meta.dirname, '../docs/benchmarks');
+const resultsFile = join(directory, 'results.json');
+
+function readResults(): Measured[] {
+  try {
+    return JSON.parse(readFileSync(resultsFile, 'utf8')) as Measured[];
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** What is measured: each work at its size on its queues, and drawn ones at every power of ten below, on Postgres. */
+function requests(only: readonly string[], most: number) {
+  const found = new Map<string, { work: string; members: number; queue: 'postgres' | 'redis' }>();
+  for (const { work, size, queues } of targets.filter((target) => only.includes(target.work))) {
+    const judgedAt = Math.min(size, most);
+    for (const queue of queues) found.set(`${work} ${judgedAt} ${queue}`, { work, members: judgedAt, queue });
+    if (drawn.has(work))
+      for (let members = smallest; members < judgedAt; members *= 10)
+        found.set(`${work} ${members} postgres`, { work, members, queue: 'postgres' });
+  }
+  return [...found.values()].sort((a, b) => a.members - b.members);
+}
+
+/**
+ * Every benchmark, small sizes first. Results are kept as they come, so that a part can be measured again;
+ * the page and its plots are written from all of them.
+ */
+export async function benchAll(options: {
+  readonly only: readonly string[];
+  readonly members: number;
+  readonly sample: number;
+}): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  for (const { work, members, queue } of requests(options.only, options.members)) {
+    const result: BenchResult = await runWork(work, { members, sample: options.sample, queue });
+    process.stdout.write(render(result));
+    const others = readResults().filter(
+      (known) => known.result.work !== work || known.result.members !== members || known.queue !== queue,
+    );
+    const all = [...others, { queue, at: new Date().toISOString().slice(0, 10), result }].sort(
+      (a, b) =>
+        a.result.work.localeCompare(b.result.work) ||
+        a.result.members - b.result.members ||
+        (a.queue < b.queue ? -1 : 1),
+    );
+    writeFileSync(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
+    writePage(directory, all);
+  }
+}
