@@ -81,7 +81,7 @@ export function startRun(db: Database, organization: BenchOrganization, cause: s
 }
 
 /** Waits until the worker has finished the run, by the database. */
-export async function waitForRun(db: Database, runId: string, everyMs = 20): Promise<void> {
+async function waitForRun(db: Database, runId: string, everyMs = 20): Promise<void> {
   for (;;) {
     const run = await db
       .selectFrom('steward.runs')
