@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createServices, type Services } from '../../src/compose.ts';
-import { startOrganizationRun } from '../../src/db/run-repository.ts';
 import { migrateAll } from '../../src/queues/migrate-all.ts';
 import type { WorkerProcess } from '../../src/queues/worker-process.ts';
 import { Secret } from '../../src/secret.ts';
+import { organizationWith, stored } from '../queues/real-organization.ts';
 import { until } from '../queues/support.ts';
 import { useDatabase } from '../support/database.ts';
 import { testConfig } from './settings.ts';
@@ -30,83 +30,6 @@ function worker(over: Record<string, string> = {}): WorkerProcess {
   return made;
 }
 
-async function organizationWith(members: number): Promise<{ organizationId: string; connectionId: string }> {
-  const organizationId = randomUUID();
-  const connectionId = randomUUID();
-  await sql`insert into steward_app.organizations (id, name) values (${organizationId}, 'Acme')`.execute(database.db);
-  await sql`
-    insert into steward_app.members (id, organization_id, email, email_verified, name, role)
-    select gen_random_uuid(), ${organizationId}, 'm' || n || '@acme.example', true, 'M ' || n, 'user'
-      from generate_series(1, ${members}::int) n`.execute(database.db);
-  await sql`
-    insert into steward.org_connections (id, organization_id, state, zoom_account_id, verify_due_at)
-    values (${connectionId}, ${organizationId}, 'active', 'acc', steward.now() + interval '6 hours')`.execute(
-    database.db,
-  );
-  return { organizationId, connectionId };
-}
-
-const stored = async (organizationId: string) => {
-  const { rows } = await sql<{ effective: string; members: number }>`
-    select effective, count(*)::int as members from steward.member_connections where organization_id = ${organizationId} group by 1`.execute(
-    database.db,
-  );
-  return Object.fromEntries(rows.map((row) => [row.effective, row.members]));
-};
-
-describe('a worker made of the real parts', () => {
-  test('fans an active connection out, chunk by chunk and slice by slice', async () => {
-    await worker({ STEWARD_CHUNK_SIZE: '60', STEWARD_CHUNK_MS: '0', STEWARD_SLICE_MS: '20' }).start();
-    const { organizationId, connectionId } = await organizationWith(200);
-    const runId = await database.db
-      .transaction()
-      .execute((trx) => startOrganizationRun(trx, { connectionId, cause: 'activated', actor: 'schedule' }));
-    await until('the end of the run', async () => {
-      const run = await database.db
-        .selectFrom('steward.runs')
-        .select('state')
-        .where('id', '=', runId)
-        .executeTakeFirstOrThrow();
-      return run.state === 'done';
-    });
-    expect(await stored(organizationId)).toEqual({ organization: 200 });
-  });
-
-  test('follows "look at this organization" and "look at this member" said in SQL', async () => {
-    await worker().start();
-    const { organizationId } = await organizationWith(3);
-    await sql`select steward.changed('organization', ${organizationId}::uuid)`.execute(database.db);
-    await until('every member', async () => (await stored(organizationId))['organization'] === 3);
-    const { rows } = await sql<{ id: string }>`
-      insert into steward_app.members (id, organization_id, email, email_verified, name, role)
-      values (gen_random_uuid(), ${organizationId}, 'late@acme.example', true, 'Late', 'user') returning id`.execute(
-      database.db,
-    );
-    await sql`select steward.changed('member', ${rows[0]?.id}::uuid)`.execute(database.db);
-    await until('the joiner', async () => (await stored(organizationId))['organization'] === 4);
-  });
-
-  test('ends the connection of an organization that is gone, cascade and last step included', async () => {
-    await worker().start();
-    const { organizationId, connectionId } = await organizationWith(5);
-    await sql`select steward.changed('organization', ${organizationId}::uuid)`.execute(database.db);
-    await until('every member', async () => (await stored(organizationId))['organization'] === 5);
-    await sql`update steward_app.organizations set deleted_at = now() where id = ${organizationId}`.execute(
-      database.db,
-    );
-    await sql`select steward.changed('organization', ${organizationId}::uuid)`.execute(database.db);
-    await until('the end of the disconnect', async () => {
-      const row = await database.db
-        .selectFrom('steward.org_connections')
-        .select('state')
-        .where('id', '=', connectionId)
-        .executeTakeFirstOrThrow();
-      return row.state === 'none';
-    });
-    expect((await stored(organizationId))['none']).toBe(5);
-  });
-});
-
 test('a worker that logs in with the rights of steward_worker, and no others, can do its work', async () => {
   const role = `w_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   await sql.raw(`create role ${role} login password 'pw' in role steward_worker`).execute(database.db);
@@ -116,9 +39,9 @@ test('a worker that logs in with the rights of steward_worker, and no others, ca
     url.password = 'pw';
     const limited = worker({ DATABASE_URL: url.href });
     await limited.start();
-    const { organizationId } = await organizationWith(4);
+    const { organizationId } = await organizationWith(database.db, 4);
     await sql`select steward.changed('organization', ${organizationId}::uuid)`.execute(database.db);
-    await until('every member', async () => (await stored(organizationId))['organization'] === 4);
+    await until('every member', async () => (await stored(database.db, organizationId))['organization'] === 4);
     await limited.stop();
   } finally {
     await sql

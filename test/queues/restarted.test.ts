@@ -46,6 +46,7 @@ onBothBackends('a worker whose servers are restarted in the middle of a run', (q
       ...(redisUrl === null ? {} : { REDIS_URL: redisUrl }),
       STEWARD_QUEUE_PREFIX: 'again',
       STEWARD_CHUNK_SIZE: '10',
+      STEWARD_CHUNK_MS: '0',
       STEWARD_SLICE_MS: '100',
       STEWARD_TICK_MS: '200',
     });

@@ -40,6 +40,7 @@ onBothBackends('a queue that is wiped', (queue) => {
         ...(redisUrl === null ? {} : { REDIS_URL: redisUrl }),
         STEWARD_QUEUE_PREFIX: prefix,
         STEWARD_CHUNK_SIZE: '10',
+        STEWARD_CHUNK_MS: '0',
         STEWARD_SLICE_MS: '20',
         STEWARD_TICK_MS: '100',
       }),
