@@ -19,8 +19,11 @@ const database = useDatabase();
 let web: Server;
 let environment: Record<string, string>;
 
+const migrated = () =>
+  migrateAll(database.db, { databaseUrl: new Secret(database.url), queue: 'postgres', queuePrefix: 'steward' });
+
 beforeAll(async () => {
-  await migrateAll(database.db, { databaseUrl: new Secret(database.url), queue: 'postgres', queuePrefix: 'steward' });
+  await migrated();
   web = createServer((_request, response) => response.end('ok')).listen(0, '127.0.0.1');
   await once(web, 'listening');
   environment = {
@@ -138,7 +141,7 @@ const illnesses: readonly Illness[] = [
     state: 'fail',
     mend: /zoom-steward worker/,
     breaks: `update steward.installation set updated_at = steward.now() - interval '5 minutes' where key = 'tick'`,
-    heals: '',
+    heals: `update steward.installation set updated_at = steward.now() where key = 'tick'`,
   },
   {
     name: 'webhooks',
@@ -201,12 +204,8 @@ test.each(illnesses)('$name: $state, with its mend ($mend)', async ({ name, stat
     expect(Object.entries(states(examined)).filter(([other, its]) => other !== name && its !== 'skipped')).toEqual([]);
     expect(examined.code).toBe(state === 'fail' ? 1 : 0);
   } finally {
-    if (heals !== '') await sql.raw(heals).execute(database.db);
-    await migrateAll(database.db, {
-      databaseUrl: new Secret(database.url),
-      queue: 'postgres',
-      queuePrefix: 'steward',
-    }).catch(() => {});
+    if (heals === '') await migrated();
+    else await sql.raw(heals).execute(database.db);
   }
 });
 

@@ -44,26 +44,26 @@ test('a worker at work stops within five seconds of "pause all", turns no backlo
 
   const pausedAt = await steward('pause', 'all');
   const stepped = async (): Promise<number> => (await chainState(database.db, id)).done;
-  await until('a second without a step', async () => {
+  await until('a while without a step', async () => {
     const before = await stepped();
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await new Promise((resolve) => setTimeout(resolve, 300));
     return (await stepped()) === before;
   });
-  expect(performance.now() - pausedAt).toBeLessThan(promisedMs + 1_000);
+  expect(performance.now() - pausedAt).toBeLessThan(promisedMs);
   const [done, begun] = [await stepped(), started.length];
-  await sql`select steward.changed('member', gen_random_uuid()) from generate_series(1, 200)`.execute(database.db);
+  await sql`select steward.changed('member', gen_random_uuid()) from generate_series(1, 40)`.execute(database.db);
   await until('the backlog in the queue', async () => {
     const { rows } = await sql`select 1 from steward.outbox`.execute(database.db);
     return rows.length === 0 && started.length > begun;
   });
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await new Promise((resolve) => setTimeout(resolve, 300));
   // One slot each for quick and bulk, held.
   expect(started.length - begun).toBeLessThanOrEqual(2);
 
   const resumedAt = await steward('resume', 'all');
   await until('the next step', async () => (await stepped()) > done, 2 * promisedMs);
   expect(performance.now() - resumedAt).toBeLessThan(promisedMs);
-  await until('the backlog', () => started.filter((job) => job === 'reconcile-member').length >= 200);
+  await until('the backlog', () => started.filter((job) => job === 'reconcile-member').length >= 40);
   expect(outcomes.filter(({ outcome }) => outcome !== 'done')).toEqual([]);
   await sql`update public.chain set total = done where id = ${id}`.execute(database.db);
 });
