@@ -3,13 +3,14 @@ import { sql, type Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import { nextChunkSize } from './chunk-size.ts';
-import { addCounts, type Counts } from './counts.ts';
+import { addCounts } from './counts.ts';
 import { defaultGuardRail, type GuardRail, weighRun } from './guard-rail.ts';
 import { holdRun } from './hold-run.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { lockOrganization } from './locks.ts';
 import { observeRun } from './observe-run.ts';
 import { getOrganizationFacts } from './organization-facts.ts';
+import { defaultPressureLimits, findPressure, type PressureLimits } from './pressure.ts';
 import { phases } from './run-phases.ts';
 import {
   getRun,
@@ -23,7 +24,10 @@ import {
   releaseRunLease,
   takeRunLease,
 } from './run-record.ts';
+import { type Slice, standing } from './slice.ts';
 import { findStop } from './stops.ts';
+
+export type { Slice } from './slice.ts';
 
 export type AdvanceOptions = {
   /** how long to take chunks before handing over, ms */
@@ -39,19 +43,10 @@ export type AdvanceOptions = {
   readonly guard?: GuardRail;
   /** heartbeat: after so many ms without a chunk anybody may take the run over */
   readonly leaseMs?: number;
+  /** when a slice gives way to others: it takes one chunk and no more */
+  readonly pressure?: PressureLimits;
   /** ends the slice at the next chunk; nothing of a chunk is lost */
   readonly signal?: AbortSignal;
-};
-
-/**
- * What a slice came to. more: the cursor stands, another slice is owed; held: a person must let it pass;
- * paused: an operator, or observe, keeps it from writing; busy: another worker is at it.
- */
-export type Slice = {
-  readonly state: 'more' | 'done' | 'superseded' | 'held' | 'paused' | 'busy';
-  /** rows written by the run so far, by category */
-  readonly counts: Counts;
-  readonly progress: RunProgress;
 };
 
 type ChunkOutcome = Slice['state'] | 'weigh' | 'observe';
@@ -62,6 +57,7 @@ const defaults = {
   chunkMs: 0,
   adapter: 'rows',
   guard: defaultGuardRail,
+  pressure: defaultPressureLimits,
   leaseMs: 8_000,
 } as const;
 
@@ -71,38 +67,20 @@ const defaults = {
  * crash: who does not hold the lease and the newest generation writes nothing. The caller owes the next slice.
  */
 export async function advanceRun(db: Database, runId: string, options: AdvanceOptions = {}): Promise<Slice> {
-  const settings: Settings = { ...defaults, ...options };
+  const settings: Settings = { ...defaults, ...options, slowed: null };
   const lease: RunLease = { runId, token: randomUUID(), leaseMs: settings.leaseMs };
   if (!(await takeRunLease(db, lease))) return standing(await getRun(db, runId));
   try {
     const endsAt = performance.now() + settings.sliceMs;
+    const slowed = await findPressure(db, settings.pressure);
     for (;;) {
-      const outcome = await advanceOnce(db, lease, settings);
-      if (outcome !== 'more') return { ...standing(await getRun(db, runId)), state: outcome };
-      if (settings.signal?.aborted || performance.now() >= endsAt)
-        return { ...standing(await getRun(db, runId)), state: 'more' };
+      const outcome = await advanceOnce(db, lease, { ...settings, slowed });
+      if (outcome !== 'more' || slowed || settings.signal?.aborted || performance.now() >= endsAt)
+        return { ...standing(await getRun(db, runId)), state: outcome, slowed };
     }
   } finally {
     // If even this fails, the lease ends by itself.
     await releaseRunLease(db, lease).catch(() => {});
-  }
-}
-
-/** What a run that cannot be worked on now answers. */
-function standing(run: Run): Slice {
-  const { counts, progress, state } = run;
-  switch (state) {
-    case 'queued':
-    case 'running':
-      return { state: 'busy', counts, progress };
-    case 'failed':
-    case 'superseded':
-      return { state: 'superseded', counts, progress };
-    case 'done':
-    case 'held':
-      return { state, counts, progress };
-    default:
-      return state satisfies never;
   }
 }
 
@@ -118,7 +96,8 @@ async function advanceOnce(db: Database, lease: RunLease, settings: Settings): P
   return weighed === 'observe' || weighed === 'weigh' ? 'more' : weighed;
 }
 
-type Settings = Required<Omit<AdvanceOptions, 'signal'>> & Pick<AdvanceOptions, 'signal'>;
+type Settings = Required<Omit<AdvanceOptions, 'signal'>> &
+  Pick<AdvanceOptions, 'signal'> & { readonly slowed: string | null };
 
 /**
  * Whether no guard rail stands between facts and results, so that one pass writes both: a cascade was decided, a
@@ -129,6 +108,11 @@ async function nothingToWeigh(trx: Transaction<DB>, run: Run): Promise<boolean> 
   const { rows } = await sql`
     select from steward.member_connections where organization_id = ${run.organizationId} limit 1`.execute(trx);
   return rows.length === 0;
+}
+
+/** The progress as it was, with the reason why it does not go on. */
+function slowedProgress({ phase, progress }: Run, slowed: string): RunProgress {
+  return { ...progress, [phase]: { done: 0, total: null, ...progress[phase], slowed } };
 }
 
 function takeChunk(
@@ -151,7 +135,10 @@ function takeChunk(
     }
     const stop = await findStop(trx, facts);
     if (stop === 'observe') return 'observe';
-    if (stop === 'pause') return 'paused';
+    if (stop === 'pause') {
+      await markRunProgress(trx, lease, { ...run, progress: slowedProgress(run, 'an operator paused writing') });
+      return 'paused';
+    }
     const begins = run.cursor === null;
     if (guard === 'weigh' && run.phase === 'members' && begins && !run.cascade && run.approvedBy === null)
       return 'weigh';
@@ -169,6 +156,7 @@ function takeChunk(
       done: (before?.done ?? 0) + looked,
       total,
       ...(alsoResults ? { alsoResults } : {}),
+      ...(settings.slowed ? { slowed: settings.slowed } : {}),
       ...(settings.chunkMs > 0 ? { chunk: nextChunkSize(limit, performance.now() - startedAt, settings) } : {}),
     };
     const next = alsoResults ? 'locations' : phase.next;

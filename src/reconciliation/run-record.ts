@@ -16,6 +16,8 @@ export type PhaseProgress = {
   readonly alsoResults?: true;
   /** keys the next chunk takes, where the size follows what chunks cost */
   readonly chunk?: number;
+  /** why it is slow, or stands: somebody waits for a lock, a replica is behind, an operator paused writing */
+  readonly slowed?: string;
 };
 
 /** Per phase: how far. */

@@ -84,6 +84,7 @@ describe('a slice', () => {
   const slice = (
     state: 'more' | 'done' | 'superseded' | 'held' | 'paused' | 'busy',
     job = reconcileOrganization as typeof disconnectOrganization,
+    slowed: string | null = null,
   ) => {
     const finished: string[] = [];
     return performJob(
@@ -91,7 +92,7 @@ describe('a slice', () => {
       job,
       { organizationId, runId: id },
       {
-        advanceRun: async () => ({ state, counts: { members: 3 } }),
+        advanceRun: async () => ({ state, counts: { members: 3 }, slowed }),
         finishDisconnect: async (organization) => {
           finished.push(organization);
           return 'finished';
@@ -110,6 +111,21 @@ describe('a slice', () => {
       ]);
     },
   );
+
+  test('that gave way to others is handed over later', async () => {
+    const delay = async (): Promise<number> => {
+      const { rows } = await sql<{ ms: number }>`
+        select extract(epoch from available_at - created_at)::float8 * 1000 as ms from steward.outbox where key = ${id} order by id desc limit 1`.execute(
+        database.db,
+      );
+      return rows[0]?.ms ?? Number.NaN;
+    };
+    await slice('more');
+    expect(await delay()).toBe(0);
+    await slice('more', reconcileOrganization as never, 'a replica is behind');
+    expect(await delay()).toBe(2_000);
+    await sql`truncate steward.outbox`.execute(database.db);
+  });
 
   test.each(['done', 'superseded', 'held'] as const)('that is %s hands nothing over', async (state) => {
     expect((await slice(state)).outcome.kind).toBe('done');

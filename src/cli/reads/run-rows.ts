@@ -14,7 +14,9 @@ export type RunRow = {
   readonly generation: number;
   readonly state: 'queued' | 'running' | 'done' | 'superseded' | 'held' | 'failed';
   readonly phase: string;
-  readonly progress: Readonly<Record<string, { readonly done: number; readonly total: number | null }>>;
+  readonly progress: Readonly<
+    Record<string, { readonly done: number; readonly total: number | null; readonly slowed?: string }>
+  >;
   readonly counts: Readonly<Record<string, number>>;
   readonly plan: unknown;
   readonly approvedBy: string | null;

@@ -1,9 +1,17 @@
 import type { RunRow } from '../reads/run-rows.ts';
 import { span, thousands } from '../text-table.ts';
 
-/** "4,000/10,000", or "4,000" where the total was not counted. */
-export const doneOf = ({ done, total }: { readonly done: number; readonly total: number | null }): string =>
-  total === null ? thousands(done) : `${thousands(done)}/${thousands(total)}`;
+/** "4,000/10,000", or "4,000" where the total was not counted; and why it is slow. */
+export const doneOf = ({
+  done,
+  total,
+  slowed,
+}: {
+  readonly done: number;
+  readonly total: number | null;
+  readonly slowed?: string;
+}): string =>
+  `${total === null ? thousands(done) : `${thousands(done)}/${thousands(total)}`}${slowed ? ` (slowed: ${slowed})` : ''}`;
 
 /** "members 4,000/10,000" of a run under way; empty for others. */
 export function progressText({ state, phase, progress }: RunRow): string {

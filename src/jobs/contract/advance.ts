@@ -5,6 +5,8 @@ import { done, type JobResult, snooze } from './result.ts';
 export type RunPayload = { readonly organizationId: string; readonly runId: string };
 
 const pausedLookMs = 4_000;
+// Between two slices that take one chunk each: whoever was in need gets most of the time.
+const slowedMs = 2_000;
 // Its holder hands over itself, or is dead and its lease ends about when its lock in the queue does: looked at often, so
 // that little is added to the time from a death to the next chunk.
 const busyLookMs = 500;
@@ -23,7 +25,7 @@ export async function advance(
   const summary = { ...slice.counts, run: payload.runId, state: slice.state };
   switch (slice.state) {
     case 'more':
-      await context.enqueue(self, payload);
+      await context.enqueue(self, payload, { delayMs: slice.slowed ? slowedMs : 0 });
       return done(summary);
     case 'done':
       return done({ ...summary, end: await whenDone() });

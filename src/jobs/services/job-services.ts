@@ -11,6 +11,8 @@ export type SliceResult = {
   readonly state: 'more' | 'done' | 'superseded' | 'held' | 'paused' | 'busy';
   /** rows written by category, for the log */
   readonly counts: Counts;
+  /** why the next slice should wait a little, if it should */
+  readonly slowed?: string | null;
 };
 
 /** What a run of one member or event type came to. */
