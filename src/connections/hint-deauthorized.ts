@@ -13,9 +13,7 @@ async function isEcho(trx: Transaction<DB>, clientId: string, zoomAccountId: str
       select from steward.grants g
        where g.client_id = ${clientId} and g.zoom_account_id = ${zoomAccountId}
          and (g.state = 'retiring'
-           or g.revoke_outcome = 'revoked' and g.gone_at > steward.now() - ${echoHours} * interval '1 hour')) as echo`.execute(
-    trx,
-  );
+           or g.revoked_at > steward.now() - ${echoHours} * interval '1 hour')) as echo`.execute(trx);
   return rows[0]?.echo ?? false;
 }
 

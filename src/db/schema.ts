@@ -360,8 +360,8 @@ export interface GrantsTable {
   revoke_outcome: string | null;
   /** When it was filed first. */
   created_at: Generated<Timestamp>;
-  /** When its secrets were deleted: the echo of our own revocation comes about then. */
-  gone_at: Timestamp | null;
+  /** When we revoked it last, kept when its user consents again: the echo of that, app_deauthorized, comes about then. */
+  revoked_at: Timestamp | null;
 }
 
 /** What webhooks lately asked us to look at: at most one look a subject and minute. */

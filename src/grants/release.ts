@@ -69,7 +69,7 @@ export async function deleteSecrets(
        set state = case state when 'dead' then 'dead' else 'gone' end, version = version + 1, sealed_access = null, sealed_refresh = null,
            key_id = null, access_expires_at = null, suspect_since = null, suspect_reason = null, second_look_at = null,
            lease_token = null, lease_until = null, retire_until = null, release_organization_id = null, revoke_outcome = ${outcome},
-           gone_at = steward.now()
+           revoked_at = case when ${outcome} = 'revoked' then steward.now() else revoked_at end
      where id = ${grantId}`.execute(trx);
   await insertAudit(trx, {
     organizationId,

@@ -40,6 +40,7 @@ export function countEvents(telemetry: Telemetry, metrics: MetricList): () => vo
       const outcome = type === 'grant_dead' && reason === 'refresh_lost' ? 'lost' : refreshOutcome[type];
       if (outcome !== undefined) metrics.tokenRefresh.inc({ outcome });
     }),
+    telemetry.on('webhook', ({ app, outcome }) => metrics.webhooks.inc({ app, outcome })),
     telemetry.on('meeting', ({ action, outcome }) => metrics.meetings.inc({ action, outcome })),
   ];
   return () => {

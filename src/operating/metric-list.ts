@@ -117,6 +117,12 @@ export function createMetricList(registry: Registry) {
       'Installation: grants sealed with a key that this process does not have.',
     ),
     runsStuck: gauge('runs_stuck', 'Installation: open runs whose heartbeat stopped more than two minutes ago.'),
+    webhooks: counter(
+      'webhooks_total',
+      'Webhooks that came to this process: taken, repeated, dropped, unreadable, validated, refused, signing_attempt, off, failed.',
+      'app',
+      'outcome',
+    ),
     meetings: counter(
       'meetings_total',
       'Meetings asked of this process: done, the code of the refusal, or internal.',

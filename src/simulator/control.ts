@@ -4,6 +4,7 @@ import { grantOf } from './grant-families.ts';
 import { type JudgeLimits, type Judgement, judgeLedger } from './judge.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { SimUser, UserPattern, UserSpec } from './population.ts';
+import { type SigningAttempt, trySigning } from './signing-attempt.ts';
 import type { ToggleName, Toggles } from './toggles.ts';
 import { tellChange, tellSettings, tellUser } from './user-webhooks.ts';
 import { judgeWebhooks } from './webhook-judge.ts';
@@ -67,6 +68,8 @@ export type Control = {
   webhooks(): readonly Webhook[];
   /** from now on the app's webhooks are sent there; begins with a validation, which comes again every 72 hours */
   subscribe(args: { readonly clientId: string; readonly url: string; readonly secret: string }): void;
+  /** plays somebody who has no secret and wants this body taken as Zoom's, by way of a validation */
+  trySigning(args: { readonly url: string; readonly body: unknown }): Promise<SigningAttempt>;
   webhookAttempts(): readonly WebhookAttempt[];
   /** Resolves when every webhook that is due by the simulated clock was sent. */
   settleWebhooks(): Promise<void>;
@@ -191,6 +194,7 @@ export function createControl(state: ZoomState): Control {
     subscribe({ clientId, url, secret }) {
       state.webhooks.subscribe({ clientId: state.world.app(clientId).clientId, url, secret });
     },
+    trySigning: ({ url, body }) => trySigning({ url }, body, state.clock.nowMs()),
     webhookAttempts: () => state.webhooks.attempts(),
     settleWebhooks: () => state.webhooks.settle(),
     ledger: () => state.ledger.entries(),

@@ -231,7 +231,7 @@ describe('app_deauthorized', () => {
       db,
     );
     await deauthorized({ n: 2 });
-    await sql`update steward.grants set state = 'gone', sealed_access = null, sealed_refresh = null, revoke_outcome = 'revoked', gone_at = steward.now() where id = ${grantId}`.execute(
+    await sql`update steward.grants set state = 'gone', sealed_access = null, sealed_refresh = null, revoke_outcome = 'revoked', revoked_at = steward.now() where id = ${grantId}`.execute(
       db,
     );
     await deauthorized({ n: 3 });
@@ -250,9 +250,7 @@ describe('app_deauthorized', () => {
     const { candidateId } = await consent(play, organization, admin);
     await advance(play.deps, candidateId);
     const before = await row();
-    await sql`update steward.grants set gone_at = steward.now(), revoke_outcome = 'revoked' where id = ${before.grant_id}`.execute(
-      db,
-    );
+    await sql`update steward.grants set revoked_at = steward.now() where id = ${before.grant_id}`.execute(db);
     for (const wait of ['0 minutes', '80 minutes', '20 minutes']) {
       await advanceClock(db, wait);
       await deauthorized({ wait });

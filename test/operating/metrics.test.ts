@@ -47,6 +47,7 @@ test('publishes exactly these names', () => {
     'applications_refused',
     'grants_unreadable',
     'runs_stuck',
+    'webhooks_total',
     'meetings_total',
   ]);
 });
@@ -74,6 +75,7 @@ test('counts what happens, in seconds, by names of ours and never by job, grant 
   telemetry.emit('grant', { grantId: 'grant-77', type: 'refresh_rotated' });
   telemetry.emit('grant', { grantId: 'grant-77', type: 'grant_dead', reason: 'refresh_lost' });
   telemetry.emit('grant', { grantId: 'grant-77', type: 'scopes_shrank' });
+  telemetry.emit('webhook', { app: 'admin', event: 'user.updated', outcome: 'taken', ms: 3 });
   telemetry.emit('meeting', { action: 'create', outcome: 'temporarily_unavailable' });
   const lines = await page();
   for (const line of [
@@ -88,6 +90,7 @@ test('counts what happens, in seconds, by names of ours and never by job, grant 
     'zoom_steward_zoom_limited_seconds_total 12',
     'zoom_steward_token_refresh_total{outcome="rotated"} 1',
     'zoom_steward_token_refresh_total{outcome="lost"} 1',
+    'zoom_steward_webhooks_total{app="admin",outcome="taken"} 1',
     'zoom_steward_meetings_total{action="create",outcome="temporarily_unavailable"} 1',
   ])
     expect(lines).toContain(line);

@@ -56,7 +56,10 @@ const added: Readonly<Record<string, Readonly<Record<string, readonly [string, s
     ],
   },
   'steward.grants': {
-    gone_at: ['timestamptz', 'When its secrets were deleted: the echo of our own revocation comes about then.'],
+    revoked_at: [
+      'timestamptz',
+      'When we revoked it last, kept when its user consents again: the echo of that, app_deauthorized, comes about then.',
+    ],
   },
 };
 
