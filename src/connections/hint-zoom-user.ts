@@ -11,9 +11,10 @@ const wishSeconds = 5;
 /** What a hint about a Zoom user came to. */
 export type UserHint = 'look' | 'walk' | 'owed_already' | 'unused';
 
-/** Zoom accounts whose users we keep a copy of. */
-const isUsed = (zoomAccountId: string) => sql<boolean>`(
-  exists (select from steward.directories d where d.zoom_account_id = ${zoomAccountId} and d.synced_at is not null))`;
+/** Whether we keep a copy of the account's users: `first` while its first walk is to come, or under way. */
+const copyOf = (zoomAccountId: string) => sql<'none' | 'first' | 'kept'>`coalesce((
+  select case when d.synced_at is null then 'first' else 'kept' end
+    from steward.directories d where d.zoom_account_id = ${zoomAccountId}), 'none')`;
 
 /** Says that the copy must be as new as this moment: a walk that began before does not count. */
 async function wantWalk(trx: Transaction<DB>, zoomAccountId: string): Promise<UserHint> {
@@ -28,13 +29,15 @@ export async function hintZoomUser(
   trx: Transaction<DB>,
   { zoomAccountId, zoomUserId }: { readonly zoomAccountId: string; readonly zoomUserId: string },
 ): Promise<UserHint> {
-  const { rows } = await sql<{ used: boolean; lately: number }>`
-    select ${isUsed(zoomAccountId)} as used,
+  const { rows } = await sql<{ copy: string; lately: number }>`
+    select ${copyOf(zoomAccountId)} as copy,
            (select count(*)::int from steward.hints h
              where h.zoom_account_id = ${zoomAccountId} and h.look_at > steward.now() - interval '1 minute'
                and h.subject like 'user:%') as lately`.execute(trx);
-  if (!rows[0]?.used) return 'unused';
-  if (rows[0].lately >= singlyPerMinute) return wantWalk(trx, zoomAccountId);
+  const { copy = 'none', lately = 0 } = rows[0] ?? {};
+  if (copy === 'none') return 'unused';
+  // A first walk may have passed that user already, and there is nobody in the copy yet to compare with.
+  if (copy === 'first' || lately >= singlyPerMinute) return wantWalk(trx, zoomAccountId);
   const delayMs = await oweLook(trx, { kind: 'user', zoomAccountId, id: zoomUserId }, zoomAccountId);
   if (delayMs === null) return 'owed_already';
   const payload = { zoomAccountId, zoomUserId };
@@ -53,12 +56,12 @@ export async function hintZoomAddress(
   trx: Transaction<DB>,
   { zoomAccountId, address }: { readonly zoomAccountId: string; readonly address: string },
 ): Promise<UserHint> {
-  const { rows } = await sql<{ used: boolean; known: boolean; members: string[] }>`
+  const { rows } = await sql<{ copy: string; known: boolean; members: string[] }>`
     with asked as (select steward.address_key(${address}) as key),
     forgotten as (
       delete from steward.directory_lookups l using asked
        where l.zoom_account_id = ${zoomAccountId} and l.address_key = asked.key)
-    select ${isUsed(zoomAccountId)} as used,
+    select ${copyOf(zoomAccountId)} as copy,
            exists (select from steward.directory_users u
                     where u.zoom_account_id = ${zoomAccountId} and u.address_key = asked.key) as known,
            array(select f.member_id from steward.org_connections c
@@ -66,9 +69,9 @@ export async function hintZoomAddress(
                   where c.zoom_account_id = ${zoomAccountId} and c.state = 'active'
                   limit ${membersAtOnce}) as members
       from asked`.execute(trx);
-  const { used = false, known = false, members = [] } = rows[0] ?? {};
-  if (!used) return 'unused';
-  if (known) return wantWalk(trx, zoomAccountId);
+  const { copy = 'none', known = false, members = [] } = rows[0] ?? {};
+  if (copy === 'none') return 'unused';
+  if (known || copy === 'first') return wantWalk(trx, zoomAccountId);
   for (const memberId of members) {
     await insertOutbox(trx, { job: 'sync-zoom-directory', key: memberId, payload: { zoomAccountId, memberId } });
   }

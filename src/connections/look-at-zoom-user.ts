@@ -1,15 +1,20 @@
 import { sql, type Transaction } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
-import type { ZoomUser } from '../zoom/api.ts';
+import type { ZoomFailure, ZoomUser } from '../zoom/api.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
+import { hintAccount } from './hint-account.ts';
 import { subjectName } from './hint-subject.ts';
 import type { Lookup } from './look-up-address.ts';
 import { findDirectoryGrant } from './sync-directory.ts';
 
 /** Members who are looked at because of one Zoom user, at most; one address is that of one person. */
 const membersAtOnce = 50;
+
+const againMs = 30_000;
+/** until somebody has given us the key back */
+const mendedMs = 10 * 60_000;
 
 type Question = { readonly zoomAccountId: string; readonly zoomUserId: string };
 
@@ -37,14 +42,12 @@ export async function lookAtZoomUser(
   // Whoever connects next walks the directory first.
   if (grantId === null) return { state: 'not_needed' };
   const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, zoomUserId), signal ? { signal } : {});
-  if (got.kind !== 'answer') return { state: 'later', reason: got.kind, retryInMs: 30_000 };
+  // A dead grant asks nobody; whoever connects next walks the directory.
+  if (got.kind === 'dead') return { state: 'not_needed' };
+  if (got.kind !== 'answer')
+    return { state: 'later', reason: got.kind, retryInMs: got.kind === 'vault_unreadable' ? mendedMs : againMs };
   const { answer } = got;
-  if (!answer.ok && answer.failure.kind !== 'not_found') {
-    const { kind, retryAtMs } = answer.failure;
-    const retryInMs = retryAtMs ? Math.max(1_000, retryAtMs - Date.now()) : 30_000;
-    if (kind === 'rate_limited') await blockDirectory(deps.db, zoomAccountId, retryInMs);
-    return { state: 'later', reason: kind, retryInMs };
-  }
+  if (!answer.ok && answer.failure.kind !== 'not_found') return afterFailure(deps, zoomAccountId, answer.failure);
   const elsewhere = answer.ok && answer.value.accountId !== null && answer.value.accountId !== zoomAccountId;
   const found = answer.ok && !elsewhere ? answer.value : null;
   return deps.db.transaction().execute(async (trx) => {
@@ -52,6 +55,29 @@ export async function lookAtZoomUser(
     await write(trx, { zoomAccountId, zoomUserId }, found, askedAt);
     return found ? { state: 'found' } : { state: 'none' };
   });
+}
+
+/** What may pass is asked again; what says something about our permissions is looked at; the walk finds the rest. */
+async function afterFailure(deps: DirectoryDeps, zoomAccountId: string, failure: ZoomFailure): Promise<Lookup> {
+  const { kind, retryAtMs } = failure;
+  switch (kind) {
+    case 'rate_limited':
+    case 'server':
+    case 'network': {
+      const retryInMs = retryAtMs ? Math.max(1_000, retryAtMs - Date.now()) : againMs;
+      if (kind === 'rate_limited') await blockDirectory(deps.db, zoomAccountId, retryInMs);
+      return { state: 'later', reason: kind, retryInMs };
+    }
+    case 'token':
+    case 'missing_scope':
+    case 'missing_permission':
+      await deps.db
+        .transaction()
+        .execute((trx) => hintAccount(trx, { zoomAccountId, actor: 'zoom', reason: `look at a user: ${kind}` }));
+      return { state: 'not_needed' };
+    default:
+      return { state: 'not_needed' };
+  }
 }
 
 /** Whether no look that asked later has been written. Locks the row: of two that write at once the second waits. */

@@ -5,7 +5,7 @@ import { hintZoomAddress, hintZoomUser } from '../../src/connections/hint-zoom-u
 import { lookAtZoomUser } from '../../src/connections/look-at-zoom-user.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
 import { useDatabase } from '../support/database.ts';
-import { connectActive } from './connecting.ts';
+import { connectActive, owed } from './connecting.ts';
 import { advanceClock, insertOrganization } from './organization.ts';
 import { createOwedRunner } from './run-owed.ts';
 import { failure, playConnections, type ScriptedUser } from './scripted-zoom.ts';
@@ -126,6 +126,18 @@ describe('a look at one Zoom user', () => {
     expect(await look(user(0).id)).toMatchObject({ state: 'later', reason: 'blocked' });
   });
 
+  it('that Zoom refuses for want of permission is not repeated: the connection is looked at instead', async () => {
+    const { db, user, look, zoom } = await setting();
+    await sql`delete from steward.outbox`.execute(db);
+    zoom.override['user'] = () => failure('missing_permission', { status: 403 });
+    expect(await look(user(0).id)).toEqual({ state: 'not_needed' });
+    expect((await owed(db)).map(({ job }) => job)).toEqual(['verify-admin-role']);
+    zoom.override['user'] = () => failure('cannot_host', { status: 400, code: 1120 });
+    expect(await look(user(0).id)).toEqual({ state: 'not_needed' });
+    zoom.override['user'] = () => failure('server', { status: 503 });
+    expect(await look(user(0).id)).toMatchObject({ state: 'later' });
+  });
+
   it('whose answer is an older answer than the one that is written, writes nothing', async () => {
     const { user, look, of, zoom } = await setting();
     const { id, email, account } = user(0);
@@ -225,6 +237,24 @@ describe('hints about users', () => {
     expect(await hintAddress(email)).toBe('walk');
     await advanceClock(db, '11 minutes');
     expect(await isDue()).toBe(true);
+  });
+
+  it('that come during the first walk have it made again', async () => {
+    const { db, account, hintUser, hintAddress, isDue, walk } = await setting();
+    for (const hint of [() => hintUser('zu-early'), () => hintAddress('stranger@else.example')]) {
+      await sql`update steward.directories set synced_at = null, wanted_at = null where zoom_account_id = ${account}`.execute(
+        db,
+      );
+      expect(await hint()).toBe('walk');
+      // The walk that was under way when the hint came.
+      await sql`update steward.directories set synced_at = steward.now() - interval '11 minutes' where zoom_account_id = ${account}`.execute(
+        db,
+      );
+      expect(await isDue()).toBe(true);
+      await advanceClock(db, '1 minute');
+      await walk();
+      expect(await isDue()).toBe(false);
+    }
   });
 
   it('of an account whose users we do not keep are dropped', async () => {

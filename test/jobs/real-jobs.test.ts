@@ -93,6 +93,8 @@ test('every job, with what it really calls, run three times at once and once mor
   await thrice(reconcileMember, { memberId: host.id });
   await thrice(reconcileEventType, { eventTypeId });
   await thrice(verifyAdminRole, { connectionId });
+  await thrice(verifyAdminRole, { grantId: (await connectionRow(db, connectionId)).grant_id as string, probe: true });
+  await thrice(syncZoomDirectory, { zoomAccountId: account, zoomUserId: `${account}-u0` });
   await advanceClock(db, '7 hours');
   await thrice(syncZoomDirectory, { zoomAccountId: account });
   expect((await world()).locations).toHaveLength(2);
