@@ -25,7 +25,7 @@ export async function hintAccount(
     readonly reason: string;
   },
 ): Promise<HintCounts> {
-  const { rows } = await sql<{ kind: 'connection' | 'candidate'; id: string }>`
+  const { rows } = await sql<{ kind: 'connection' | 'candidate' | 'grant'; id: string }>`
     select 'connection' as kind, c.id from steward.org_connections c
      where c.zoom_account_id = ${zoomAccountId} and c.state in ('active', 'interrupted')
        and (${zoomUserId}::text is null
@@ -33,18 +33,23 @@ export async function hintAccount(
     union all
     select 'candidate', k.id from steward.candidates k join steward.grants g on g.id = k.grant_id
      where g.zoom_account_id = ${zoomAccountId} and k.state in ('verifying', 'waiting')
+       and (${zoomUserId}::text is null or g.zoom_user_id = ${zoomUserId})
+    union
+    -- Judged already, and waiting for a person: only whether the grant still lives is of interest.
+    select 'grant', g.id from steward.candidates k join steward.grants g on g.id = k.grant_id
+     where g.zoom_account_id = ${zoomAccountId} and k.state = 'awaiting_confirmation'
        and (${zoomUserId}::text is null or g.zoom_user_id = ${zoomUserId})`.execute(trx);
   let owed = 0;
   for (const subject of inOrder(rows)) {
     const delayMs = await oweLook(trx, subject, zoomAccountId);
     if (delayMs === null) continue;
     owed += 1;
-    const payload = subject.kind === 'connection' ? { connectionId: subject.id } : { candidateId: subject.id };
+    const payload = payloadOf(subject);
     await insertOutbox(trx, { job: 'verify-admin-role', key: subject.id, payload, delayMs });
   }
   const counts = {
     connections: rows.filter(({ kind }) => kind === 'connection').length,
-    candidates: rows.filter(({ kind }) => kind === 'candidate').length,
+    candidates: rows.filter(({ kind }) => kind !== 'connection').length,
   };
   if (owed > 0) {
     const data = { zoomAccountId, ...counts, looksOwed: owed };
@@ -52,6 +57,13 @@ export async function hintAccount(
   }
   return counts;
 }
+
+const payloadOf = ({ kind, id }: { readonly kind: 'connection' | 'candidate' | 'grant'; readonly id: string }) =>
+  kind === 'connection'
+    ? { connectionId: id }
+    : kind === 'candidate'
+      ? { candidateId: id }
+      : { grantId: id, probe: true };
 
 /** Subjects in the one order in which their rows are locked. */
 export function inOrder<Subject extends HintSubject>(subjects: readonly Subject[]): Subject[] {

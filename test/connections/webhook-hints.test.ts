@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { confirmCandidate } from '../../src/connections/confirm-candidate.ts';
 import { type GoodWebhook, receiveWebhook } from '../../src/connections/hint-webhook.ts';
 import { activatePersonal } from '../../src/connections/personal-connections.ts';
 import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
@@ -9,10 +10,10 @@ import { Secret } from '../../src/secret.ts';
 import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
 import { readWebhook, webhookId } from '../../src/zoom/webhook-notice.ts';
 import { useDatabase } from '../support/database.ts';
-import { accountWith, advance, connectActive, consent, owed } from './connecting.ts';
+import { advance, connectActive, consent, owed } from './connecting.ts';
 import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
 import { createOwedRunner } from './run-owed.ts';
-import { playConnections } from './scripted-zoom.ts';
+import { failure, playConnections } from './scripted-zoom.ts';
 
 const database = useDatabase({ max: 20 });
 let told = 0;
@@ -137,25 +138,38 @@ describe('a webhook', () => {
     expect(await looks()).toEqual([0, 60]);
   });
 
-  it('verifies candidates on the account as well', async () => {
-    const { db, play, account, scripted, userEvent, looks } = await setting();
+  it('verifies candidates on the account as well, and tries the grant of those that wait for a person', async () => {
+    const { db, play, deps, account, scripted, userEvent, deauthorized, looks, run } = await setting();
     const other = await insertOrganization(db);
-    const second = accountWith(scripted, account, [], `second@${other.domain}`);
-    scripted.zoom.override['me'] = () => ({
-      ok: false,
-      failure: { kind: 'server', status: 500, code: null, detail: '' },
-    });
-    const { candidateId } = await consent(play, other, { ...second, id: 'zu-second' });
-    delete scripted.zoom.override['me'];
-    await db.updateTable('steward.candidates').set({ state: 'waiting' }).where('id', '=', candidateId).execute();
-    const { rows } = await sql<{
-      id: string | null;
-    }>`select grant_id as id from steward.candidates where id = ${candidateId}`.execute(db);
-    if (rows[0]?.id === null) await advance(play.deps, candidateId);
-    await db.updateTable('steward.candidates').set({ state: 'waiting' }).where('id', '=', candidateId).execute();
+    const approver = { id: `zu-${other.id}`, email: 'someone@elsewhere.example', account };
+    scripted.zoom.users.push(approver);
+    const { candidateId } = await consent(play, other, approver);
+    scripted.zoom.override['permissions'] = () => failure('server', { status: 503 });
+    expect(await advance(deps, candidateId)).toMatchObject({ state: 'waiting', on: 'zoom' });
+    delete scripted.zoom.override['permissions'];
     await sql`delete from steward.outbox`.execute(db);
-    await userEvent('zu-second');
+    await userEvent(approver.id);
     expect(await looks(candidateId)).toEqual([0]);
+    await sql`delete from steward.outbox`.execute(db);
+    expect(await advance(deps, candidateId)).toMatchObject({ state: 'awaiting_confirmation' });
+
+    scripted.zoom.revokeUser(approver.id);
+    await deauthorized();
+    await run();
+    const grant = () =>
+      db
+        .selectFrom('steward.candidates as k')
+        .innerJoin('steward.grants as g', 'g.id', 'k.grant_id')
+        .select(['g.id', 'g.state'])
+        .where('k.id', '=', candidateId)
+        .executeTakeFirstOrThrow();
+    expect((await grant()).state).toBe('suspect');
+    await advanceClock(db, '11 minutes');
+    await deps.grants.secondLook((await grant()).id);
+    const confirm = db
+      .transaction()
+      .execute((trx) => confirmCandidate(trx, { candidateId, asker: { memberId: other.owner.id } }));
+    await expect(confirm).rejects.toMatchObject({ code: 'candidate_lost' });
   });
 });
 
