@@ -20,7 +20,7 @@ export type FleetFacts = {
 };
 
 /** A run without a heartbeat for this long is stuck: the sweeper (20 s) had its chances. */
-const stuckAfterS = 120;
+export const stuckAfterS = 120;
 const driftAfterHours = 25;
 const driftFreshMs = 5 * 60_000;
 

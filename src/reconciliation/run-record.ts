@@ -71,14 +71,14 @@ export async function takeRunLease(db: Database, lease: RunLease): Promise<Run |
     update steward.runs
        set state = 'running', lease_token = ${lease.token}, lease_until = steward.now() + ${lease.leaseMs} * interval '1 millisecond',
            started_at = coalesce(started_at, steward.now())
-     where id = ${lease.runId} and state in ('queued', 'running') and (lease_until is null or lease_until < steward.now())
+     where id = ${lease.runId} and state in ('queued', 'running') and (lease_token is null or lease_until < steward.now())
     returning ${columns}`.execute(db);
   return rows[0] ?? null;
 }
 
-/** Gives the lease back, if it is still this one. */
+/** Gives the lease back, if it is still this one. Its time stays as the heartbeat: else a long run looks stuck between two slices. */
 export async function releaseRunLease(db: Database, { runId, token }: RunLease): Promise<void> {
-  await sql`update steward.runs set lease_token = null, lease_until = null where id = ${runId} and lease_token = ${token}`.execute(
+  await sql`update steward.runs set lease_token = null, lease_until = steward.now() where id = ${runId} and lease_token = ${token}`.execute(
     db,
   );
 }

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startOrganizationRun } from '../../src/db/run-repository.ts';
 import { createDriftReader, readFleetFacts } from '../../src/operating/fleet-facts.ts';
 import { createMetrics, type Metrics } from '../../src/operating/metrics.ts';
 import { observeRuns } from '../../src/operating/observe-runs.ts';
+import { advanceRun } from '../../src/reconciliation/advance-run.ts';
 import { createTelemetry, type Telemetry } from '../../src/telemetry.ts';
 import { services } from '../jobs/perform-job.ts';
+import { fillOrganization } from '../reconciliation/support/fill-organization.ts';
 import { useDatabase } from '../support/database.ts';
 
 const database = useDatabase();
@@ -177,6 +180,27 @@ describe('what the installation says', () => {
     const pages = await Promise.all([page(), page()]);
     for (const lines of pages) expect(lines).toContain('zoom_steward_connections{state="active"} 1');
   });
+});
+
+test('a long run is not stuck between two slices, nor while an operator pauses it', async () => {
+  const { db } = database;
+  const organization = await fillOrganization(db, 3);
+  const runId = await db
+    .transaction()
+    .execute((trx) =>
+      startOrganizationRun(trx, { connectionId: organization.connectionId, cause: 'operator', actor: 'app' }),
+    );
+  await sql`update steward.runs set created_at = created_at - interval '1 hour', started_at = created_at - interval '1 hour' where id = ${runId}`.execute(
+    db,
+  );
+  const stuck = async () => (await readFleetFacts(db, [])).runsStuck;
+  const before = await stuck();
+  await sql`insert into steward.switches values ('pause_writes', 'x', 'operator:jo', steward.now())`.execute(db);
+  expect(await advanceRun(db, runId)).toMatchObject({ state: 'paused' });
+  expect(await stuck()).toBe(before - 1);
+  await sql`delete from steward.switches where name = 'pause_writes'`.execute(db);
+  expect(await advanceRun(db, runId, { sliceMs: 0, chunkSize: 1 })).toMatchObject({ state: 'more' });
+  expect(await stuck()).toBe(before - 1);
 });
 
 test('runs tell the members they looked at, slice by slice, and their whole time at the end', async () => {

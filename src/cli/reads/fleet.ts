@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
+import { stuckAfterS } from '../../operating/fleet-facts.ts';
 
 export type FleetStatus = {
   readonly organizations: number;
@@ -10,9 +11,6 @@ export type FleetStatus = {
   readonly runs: { readonly open: number; readonly held: number; readonly stuck: number };
   readonly outbox: { readonly unsent: number; readonly oldestAgeS: number };
 };
-
-/** A run without a heartbeat for this long is stuck: nobody works on it and nobody took it over. */
-const stuckAfterS = 120;
 
 /** What operators want to know first: who is hurt, then what waits. */
 export async function readFleet(db: Database): Promise<FleetStatus> {
