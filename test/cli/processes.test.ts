@@ -91,9 +91,17 @@ test('worker and server stop by themselves after SIGTERM, with exit 0', async ()
   const worker = start('worker', configured());
   await line(worker.stderr, /^Worker is ready/);
   const workerEnd = Promise.all([text(worker.stdout as NodeJS.ReadableStream), once(worker, 'exit')]);
-  const server = start('server', configured());
-  const { url } = JSON.parse(await line(server.stdout, /^\{/)) as { url: string };
+  const server = start('server', { ...configured(), STEWARD_METRICS_PORT: '0' });
+  const { url, probesUrl } = JSON.parse(await line(server.stdout, /^\{/)) as { url: string; probesUrl: string };
   expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ ok: true });
+  // For those who run it, on a port of its own: nothing of it is on the one that is open to the world.
+  expect((await fetch(`${url}/metrics`)).status).toBe(404);
+  for (const path of ['startupz', 'healthz', 'readyz'])
+    expect(await (await fetch(`${probesUrl}/${path}`)).json()).toEqual({ ok: true });
+  const numbers = await (await fetch(`${probesUrl}/metrics`)).text();
+  expect(numbers).toContain('zoom_steward_connections{state="active"} 0');
+  // A server has no queue of its own to look into.
+  expect(numbers).not.toContain('zoom_steward_queue_depth{');
   server.kill('SIGTERM');
   worker.kill('SIGTERM');
   expect((await once(server, 'exit'))[0]).toBe(0);
