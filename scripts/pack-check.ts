@@ -13,7 +13,7 @@ import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { checkClient, checkTypes, checkWithoutScripts, checkWorker } from './pack/installs.ts';
 import { pack } from './pack/pack.ts';
-import { withRegistry } from './pack/registry.ts';
+import { askRegistry, withRegistry } from './pack/registry.ts';
 
 const clientLimitBytes = 3_000_000;
 const compilers = ['7.0.2', '5.9.3'];
@@ -29,6 +29,7 @@ async function checkAll(into: string): Promise<string[]> {
     const began = performance.now();
     let detail = '';
     const outcome = await withRegistry(async () => {
+      askRegistry(into);
       detail = await work();
     }, ci);
     const seconds = ((performance.now() - began) / 1000).toFixed(0);

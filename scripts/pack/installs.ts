@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Packed } from './pack.ts';
 import { emptyProject, ran, typeCheck } from './projects.ts';
 
-const quiet = ['--no-audit', '--no-fund'];
+// Under "npm run -s" npm would say nothing when it fails.
+const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
 const install = (project: string, ...args: string[]): Promise<string> =>
   ran('npm', ['install', ...quiet, ...args], { cwd: project });
 const evaluate = (project: string, type: 'module' | 'commonjs', text: string, node = process.execPath) =>
