@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import type { BenchResult } from './measure.ts';
 import { type Measured, writePage } from './page.ts';
@@ -51,7 +52,10 @@ export async function benchAll(options: {
     const others = readResults().filter(
       (known) => known.result.work !== work || known.result.members !== members || known.queue !== queue,
     );
-    const all = [...others, { queue, at: new Date().toISOString().slice(0, 10), result }].sort(
+    const all = [
+      ...others,
+      { queue, at: new Date().toISOString().slice(0, 10), load: Number(loadavg()[0]?.toFixed(1)), result },
+    ].sort(
       (a, b) =>
         a.result.work.localeCompare(b.result.work) ||
         a.result.members - b.result.members ||

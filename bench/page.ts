@@ -10,6 +10,8 @@ export type Measured = {
   readonly queue: 'postgres' | 'redis';
   /** day */
   readonly at: string;
+  /** processes that wanted to run when it ended, ours included; more than processors: neighbours are in the figures */
+  readonly load: number;
   readonly result: BenchResult;
 };
 
@@ -71,7 +73,7 @@ Written by \`npm run -s bench -- all\`; every figure is in [results.json](benchm
 
 ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}, embedded Postgres 18 with its default settings (fsync on)
 but for ${serverSettings.map((setting) => `\`${setting}\``).join(', ')}: the same server for both sides of every comparison, which run one after the other in
-one run. Measured ${[...new Set(all.map(({ at }) => at))].sort().join(', ')}.
+one run, on the same data; a load beyond the number of processors means that neighbours ran at the same time, and that\ntimes by the clock are theirs as well: then only what both sides share, a ratio, says something. Measured ${[...new Set(all.map(({ at }) => at))].sort().join(', ')}.
 
 | work | against | at least | queue | reached | |
 | --- | --- | --- | --- | --- | --- |
@@ -83,7 +85,7 @@ ${drawn.map(({ work, title, of }) => `![${title}: cost against ${of}](benchmarks
 
 ## What each side did, and did not do
 
-${all.map(({ queue, result }) => `- **${result.work}, ${thousands(result.members)}, ${queue}**: ours ${result.ours.s} s${result.limit ? `, limit ${result.limit.s} s` : ''}${result.rival ? `, rival ${result.rival.s} s for ${thousands(result.rival.members)} (${result.rival.name})` : ''}${result.p50Ms === null ? '' : `, p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms`}. ${result.notes}`).join('\n')}
+${all.map(({ queue, load, result }) => `- **${result.work}, ${thousands(result.members)}, ${queue}** (load ${load}): ours ${result.ours.s} s${result.limit ? `, limit ${result.limit.s} s` : ''}${result.rival ? `, rival ${result.rival.s} s for ${thousands(result.rival.members)} (${result.rival.name})` : ''}${result.p50Ms === null ? '' : `, p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms`}. ${result.notes}`).join('\n')}
 
 ${kept}`,
   );

@@ -35,7 +35,7 @@ export type AdvanceOptions = {
   /** keys a chunk; with `chunkMs` keys of the first one */
   readonly chunkSize?: number;
   /**
-   * How long a chunk may hold the organization, ms: sizes follow what chunks cost, between a tenth and ten times
+   * How long a chunk may hold the organization, ms: sizes follow what chunks cost, between half and ten times
    * `chunkSize`. 0: every chunk has `chunkSize`.
    */
   readonly chunkMs?: number;

@@ -14,6 +14,7 @@ afterAll(() => rmSync(home, { recursive: true }));
 const plan = (members: number, ours: number, limit: number): Measured => ({
   queue: 'postgres',
   at: '2026-01-02',
+  load: 1.5,
   result: resultOf({
     work: 'plan',
     members,

@@ -9,7 +9,7 @@ test.each([
   ['ten times as long: half at once, and half again', 1_000, 3_000, 500],
   ['a moment: half as much again, not more', 1_000, 1, 1_500],
   ['no measurable time', 1_000, 0, 1_500],
-  ['too long at the smallest size', 100, 9_000, 100],
+  ['too long at the smallest size', 500, 9_000, 500],
   ['a moment at the largest size', 10_000, 1, 10_000],
 ])('a chunk that took %s', (_, size, tookMs, next) => {
   expect(nextChunkSize(size, tookMs, settings)).toBe(next);
