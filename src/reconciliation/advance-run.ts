@@ -67,14 +67,15 @@ const defaults = {
  * crash: who does not hold the lease and the newest generation writes nothing. The caller owes the next slice.
  */
 export async function advanceRun(db: Database, runId: string, options: AdvanceOptions = {}): Promise<Slice> {
-  const settings: Settings = { ...defaults, ...options, slowed: null };
+  const settings = { ...defaults, ...options };
   const lease: RunLease = { runId, token: randomUUID(), leaseMs: settings.leaseMs };
-  if (!(await takeRunLease(db, lease))) return standing(await getRun(db, runId));
+  const taken = await takeRunLease(db, lease);
+  if (!taken) return standing(await getRun(db, runId));
   try {
     const endsAt = performance.now() + settings.sliceMs;
     const slowed = await findPressure(db, settings.pressure);
     for (;;) {
-      const outcome = await advanceOnce(db, lease, { ...settings, slowed });
+      const outcome = await advanceOnce(db, lease, { ...settings, slowed, organizationId: taken.organizationId });
       if (outcome !== 'more' || slowed || settings.signal?.aborted || performance.now() >= endsAt)
         return { ...standing(await getRun(db, runId)), state: outcome, slowed };
     }
@@ -97,7 +98,7 @@ async function advanceOnce(db: Database, lease: RunLease, settings: Settings): P
 }
 
 type Settings = Required<Omit<AdvanceOptions, 'signal'>> &
-  Pick<AdvanceOptions, 'signal'> & { readonly slowed: string | null };
+  Pick<AdvanceOptions, 'signal'> & { readonly organizationId: string; readonly slowed: string | null };
 
 /**
  * Whether no guard rail stands between facts and results, so that one pass writes both: a cascade was decided, a
@@ -122,7 +123,7 @@ function takeChunk(
   guard: 'weigh' | 'weighed',
 ): Promise<ChunkOutcome> {
   return db.transaction().execute(async (trx): Promise<ChunkOutcome> => {
-    const { organizationId } = await getRun(trx, lease.runId);
+    const { organizationId } = settings;
     await lockOrganization(trx, organizationId);
     // The connection before the run, as whoever raises the generation takes them. Until this chunk commits, nobody raises it.
     await sql`select from steward.org_connections where organization_id = ${organizationId} for share`.execute(trx);

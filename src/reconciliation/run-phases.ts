@@ -50,14 +50,15 @@ async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: num
 const factsPhase: Phase = {
   next: 'members',
   async chunk(trx, { run, facts, limit, alsoResults }) {
-    await keepToIndexes(trx);
-    const { rows } = await sql<{ last: string }>`
-      select id as last from steward_app.members where organization_id = ${run.organizationId} and id > ${run.cursor ?? firstKey}::uuid
-       order by id limit 1 offset ${limit - 1}`.execute(trx);
-    const range = { after: run.cursor, upTo: rows[0]?.last ?? null };
-    const { looked, counts } = await writeMemberChunk(trx, { facts, range, runId: alsoResults ? run.id : null });
+    const { last, looked, counts } = await writeMemberChunk(trx, {
+      facts,
+      after: run.cursor,
+      limit,
+      runId: alsoResults ? run.id : null,
+    });
+    const range = { after: run.cursor, upTo: last };
     return {
-      cursor: range.upTo,
+      cursor: last,
       looked,
       counts: alsoResults ? addCounts(counts, await writePersonalBookings(trx, run.organizationId, range)) : counts,
     };

@@ -1,13 +1,13 @@
--- Brings the members of a range (after one, up to another; null: no bound) up to date: their stored facts, and with
--- `results` also who serves them, in one pass. Rows that are right are not touched; rows of people who left go. The
+-- Brings the next `most` members (after one; null: from the first) up to date: their stored facts, and with
+-- `results` also who serves them, in one pass; `last` is where the next chunk begins, null at the end. Rows that are right are not touched; rows of people who left go. The
 -- caller holds the organization alone, so nobody else inserts: no row needs "on conflict". Rows come in the order of
 -- their keys: indexes by member then grow at one end.
 -- One plan a session: ranges are hashed, whatever statistics say of them (inside one bucket of a histogram, or without
 -- statistics, a range is estimated as one row, and a nested loop of two ranges never ends); addresses are looked up.
 create or replace function steward.write_member_chunk(
-  organization uuid, after uuid, up_to uuid, account text, rollout text, groups uuid[], domains text[],
+  organization uuid, after uuid, most integer, account text, rollout text, groups uuid[], domains text[],
   results boolean, run uuid, org_state text, ever_disconnected boolean, allow_opt_out boolean, shared_host text, shared_host_type smallint)
-returns table (looked bigint, "factsWritten" bigint, "factsDeleted" bigint,
+returns table (last uuid, looked bigint, "factsWritten" bigint, "factsDeleted" bigint,
                written bigint, deleted bigint, gained bigint, lost bigint, "toPersonal" bigint, "toOrganization" bigint,
                "canHostGained" bigint, "canHostLost" bigint)
 language plpgsql volatile
@@ -21,7 +21,11 @@ as $$
 #variable_conflict use_column
 declare
   lower constant uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
-  upper constant uuid := coalesce(up_to, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  -- Fewer members left than that: the last range has no end, so that rows of people who left are found.
+  page_end constant uuid := (select a.id from steward_app.members a
+                              where a.organization_id = organization and (a.organization_id, a.id) > (organization, lower)
+                              order by a.organization_id, a.id limit 1 offset most - 1);
+  upper constant uuid := coalesce(page_end, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   at constant timestamptz := steward.now();
 begin
   return query
@@ -86,7 +90,7 @@ begin
            (organization_id, member_id, effective, reason, hosting, zoom_user_id, basic_plan, shared_host, changed_at, run_id)
     select organization, x.member_id, x.effective, x.reason, x.hosting, x.zoom_user_id, x.basic_plan, x.via_shared_host, at, run
       from diff x where x.fresh)
-  select l.looked, l.written, (select count(*) from facts_gone), d.*
+  select page_end, l.looked, l.written, (select count(*) from facts_gone), d.*
     from (select count(*) as looked, count(*) filter (where not stored or not same) as written from live) l,
          (select count(*) filter (where not gone),
                  count(*) filter (where gone),
