@@ -5,7 +5,7 @@ import { runCrashes } from './run-crashes.ts';
 // The short form of `npm run crash`: one life on each queue, killed once in each stage.
 test.concurrent.for(['postgres', 'redis'] as const)(
   'a worker killed inside fan-out, cascade and restore leaves what an undisturbed one leaves, queue on %s',
-  { timeout: 240_000 },
+  { timeout: 480_000 },
   async (queue, { skip }) => {
     skip(queue === 'redis' && redisLacking !== undefined && process.env['CI'] !== 'true', redisLacking);
     const report = await runCrashes({

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { type BenchWorker, startBenchWorker } from '../../bench/worker.ts';
 import type { BenchOrganization } from '../../bench/world.ts';
 import { createDatabase, type Database } from '../../src/db/database.ts';
 import { upsertFact } from '../../src/db/installation-repository.ts';
 import type { Blow } from './blows.ts';
 import { type Fingerprint, takeFingerprint } from './fingerprint.ts';
+import { type Fleet, findAtWork, type Member, startFleet } from './fleet.ts';
 import type { Random } from './random.ts';
 import { beginStage, type StageName, stageIsOver, stages } from './stages.ts';
 
@@ -16,8 +16,6 @@ export type Kill = {
   /** how far the phase was, by the row as it stood after the kill */
   readonly done: number;
   readonly cursor: string;
-  /** of it, until the process that goes on was ready; on a machine with much else to do it may be all of it */
-  readonly startMs: number;
   /** from the blow until the cursor moved again */
   readonly resumeMs: number;
 };
@@ -92,7 +90,7 @@ const doneIn = (run: RunRow): number => (run.progress as Record<string, { done?:
 /** Strictly inside: begun, not ended, and the cursor stands between the first and the last key of its phase. */
 const isInside = (run: RunRow): boolean => run.state === 'running' && run.cursor !== null && doneIn(run) > 0;
 
-/** One organization from fan-out to restore, its worker killed at seeded moments and started again each time. */
+/** One organization from fan-out to restore, one of its two workers killed at seeded moments and replaced each time. */
 export async function live(options: LifeOptions): Promise<Life> {
   const { adminUrl, template, name, organization, killsAStage, random } = options;
   await withAdmin(adminUrl, `create database ${name} template ${template}`);
@@ -111,68 +109,91 @@ export async function live(options: LifeOptions): Promise<Life> {
   };
   const kills: Kill[] = [];
   const after: Partial<Record<StageName, Fingerprint>> = {};
-  let worker: BenchWorker = await startBenchWorker(url, environment);
+  const fleet = await startFleet(url, environment);
   try {
     for (const stage of stages) {
       const runId = await beginStage(db, stage, organization);
       const targets = Array.from({ length: killsAStage }, () => random.next()).sort((a, b) => a - b);
       for (const target of targets) {
-        const killed = await killInside(db, stage, runId, worker, target, options);
+        let killed: Killed | 'over';
+        do {
+          killed = await killInside(db, stage, runId, fleet, target, options);
+          if (killed === 'over') break;
+          const replaced = options.blow.name === 'kill' ? fleet.replace(killed.member) : Promise.resolve();
+          if (!killed.missed) kills.push({ ...killed.at, resumeMs: await resumed(db, runId, killed) });
+          await replaced;
+          // Signal 0 only asks, and throws if it is gone: nothing but a kill may end a worker.
+          for (const { worker } of fleet.members()) process.kill(worker.pid, 0);
+        } while (killed.missed);
         if (killed === 'over') break;
-        let startMs = 0;
-        if (options.blow.name === 'kill') {
-          const startedAt = performance.now();
-          worker = await startBenchWorker(url, environment);
-          startMs = Math.round(performance.now() - startedAt);
-        }
-        // Signal 0 only asks, and throws if it is gone: nothing but a kill may end a worker.
-        else process.kill(worker.pid, 0);
-        if (killed !== 'missed') kills.push({ ...killed.at, startMs, resumeMs: await resumed(db, runId, killed) });
       }
       await waitForEnd(db, stage, runId);
       after[stage] = await takeFingerprint(db);
     }
     return { kills, after: after as Record<StageName, Fingerprint> };
   } finally {
-    await worker.stop();
+    await fleet.stop();
     await db.destroy();
     await withAdmin(adminUrl, `drop database if exists ${name} with (force)`);
   }
 }
 
-type Killed = { readonly at: Omit<Kill, 'resumeMs' | 'startMs'>; readonly run: RunRow; readonly killedAt: number };
+type Killed = {
+  readonly member: Member;
+  /** not counted: the run was not inside, or another worker was at it */
+  readonly missed: boolean;
+  readonly at: Omit<Kill, 'resumeMs'>;
+  readonly run: RunRow;
+  readonly killedAt: number;
+};
+
+// The other worker, if it had the run already, has committed a chunk by then.
+const otherAtWorkMs = 150;
 
 /**
- * Waits until the run is past `target` of its way, then kills. A kill counts only if the row, read after the process
- * is gone, shows the cursor strictly inside: else it is "missed", and the worker is gone all the same. "over": the run
- * ended first, and nobody was killed.
+ * Waits until the run is past `target` of its way and kills the worker that is inside a chunk. A kill counts only if
+ * the row, read after the process is gone, shows the cursor strictly inside, and nobody else is moving it. "over": the
+ * run ended first, and nobody was killed.
  */
 async function killInside(
   db: Database,
   stage: StageName,
   runId: string,
-  worker: BenchWorker,
+  fleet: Fleet,
   target: number,
   { members, random, blow }: LifeOptions,
-): Promise<Killed | 'missed' | 'over'> {
+): Promise<Killed | 'over'> {
   const deadline = performance.now() + longestWaitMs;
+  let member: Member | undefined;
   for (;;) {
     const run = await readRun(db, runId);
     if (run.state === 'done') return 'over';
-    if (isInside(run) && wayOf(stage, run, members) >= target) break;
+    if (isInside(run) && wayOf(stage, run, members) >= target) {
+      member = await findAtWork(db, fleet);
+      if (member) break;
+    } else await pause(lookMs);
     if (performance.now() > deadline)
       throw new Error(`The ${stage} run of ${runId} did not get to ${target}: ${JSON.stringify(run)}`);
-    await pause(lookMs);
   }
-  // Anywhere in a chunk: between statements, inside its transaction, between two chunks.
-  await pause(random.next() * 15);
+  // Anywhere in a chunk; a little later in every second, so that some are between two chunks.
+  if (random.next() < 0.5) await pause(random.next() * 5);
   const killedAt = performance.now();
-  await blow.strike({ worker, db });
-  // What the dead process had sent is settled once its connections are gone.
-  if (blow.name === 'kill') await connectionsGone(db);
+  await blow.strike({ worker: member.worker, db });
+  if (blow.name === 'kill') {
+    // What the dead process had sent is settled once its connections are gone.
+    await connectionsGone(db, member);
+  }
   const run = await readRun(db, runId);
-  if (!isInside(run)) return 'missed';
-  return { at: { stage, phase: run.phase, done: doneIn(run), cursor: run.cursor as string }, run, killedAt };
+  if (blow.name === 'kill') await pause(otherAtWorkMs);
+  const later = await readRun(db, runId);
+  const moves = blow.name === 'kill' && (later.cursor !== run.cursor || later.phase !== run.phase);
+  return {
+    member,
+    missed: !isInside(run) || moves,
+    at: { stage, phase: run.phase, done: doneIn(run), cursor: run.cursor ?? '' },
+    run,
+    killedAt,
+  };
 }
 
 /** Share of the phases that are behind, roughly: what matters is that targets spread over the whole run. */
@@ -183,13 +204,11 @@ function wayOf(stage: StageName, run: RunRow, members: number): number {
   return (Math.max(0, phases.indexOf(run.phase)) + Math.min(1, doneIn(run) / size)) / phases.length;
 }
 
-async function connectionsGone(db: Database): Promise<void> {
+async function connectionsGone(db: Database, { name }: Member): Promise<void> {
   for (;;) {
     const { rows } = await sql<{ n: number }>`
       select count(*) as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-         and application_name like 'zoom-steward%' and state <> 'idle' and query not like '%pg_stat_activity%'`.execute(
-      db,
-    );
+         and application_name = ${name} and state <> 'idle'`.execute(db);
     if ((rows[0]?.n ?? 0) === 0) return;
     await pause(lookMs);
   }

@@ -4,9 +4,9 @@ import { runCrashes } from './run-crashes.ts';
 
 const usage = `npm run crash -- [--queue postgres|redis] [--blow B] [--kills N] [--seed S] [--members N] [--parallel N] [--json]
 
-Kills the worker (SIGKILL) with the cursor strictly inside a fan-out, a cascade or a restore, starts another, and
-compares the end with that of a twin whose worker nobody touched. Reports how long it took from each kill to the next
-chunk of another worker. Exit code 1 if any end differs.
+Kills (SIGKILL) that of two workers which is inside a chunk of a fan-out, a cascade or a restore, starts another, and
+compares the end with that of a twin whose workers nobody touched. Reports how long it took from each kill to the next
+chunk of the other worker. Exit code 1 if any end differs.
 
   --queue Q     what carries the queue: postgres (default) or redis (a private one)
   --blow B      what happens inside a run: kill (default) the worker, or, with the worker going on, wipe the queue,
