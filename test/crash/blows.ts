@@ -18,7 +18,8 @@ export type Blow = {
 /** Servers that lives share; a restart puts another Redis in the place of the first. */
 export type Servers = { readonly postgres: EmbeddedPostgresServer; redis: PrivateRedis | undefined };
 
-// Off, so that a kill shows what the queue itself does; on, where the queue has lost what it had.
+// Off, so that a kill or a restart shows what the queue itself does, and no upkeep comes between a cascade and a restore;
+// on, where the queue has lost what it had.
 const noTickMs = 600_000;
 const tickMs = 1_000;
 
@@ -30,7 +31,7 @@ export function createBlow(name: BlowName, servers: Servers): Blow {
     case 'wipe':
       return { name, tickMs, strike: ({ db }) => wipeQueue(db, servers.redis?.url ?? null) };
     case 'restart-postgres':
-      return { name, tickMs, strike: () => servers.postgres.restart() };
+      return { name, tickMs: noTickMs, strike: () => servers.postgres.restart() };
     case 'restart-redis':
       return {
         name,
