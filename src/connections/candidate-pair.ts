@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Vault } from '../grants/vault.ts';
 import type { Secret } from '../secret.ts';
@@ -46,6 +47,18 @@ export function openPair(
   return refresh.ok ? { accessToken: access.secret, refreshToken: refresh.secret } : null;
 }
 
+/**
+ * Whether the refresh token of a row is being exchanged, or was: then the pair in the row is spent, and what came for
+ * it will be there instead.
+ */
+export const isBeingRenewed = (row: {
+  readonly sealed_refresh: string | null;
+  readonly token_facts: unknown;
+}): boolean =>
+  row.sealed_refresh !== null &&
+  (row.token_facts as { readonly sent?: string } | null)?.sent ===
+    createHash('md5').update(row.sealed_refresh).digest('hex');
+
 /** What is kept in the clear beside a sealed pair. */
 export const factsOf = ({ scopes, expiresInS, apiUrl }: Tokens): TokenFacts => ({ scopes, expiresInS, apiUrl });
 
@@ -56,7 +69,7 @@ export const factsOf = ({ scopes, expiresInS, apiUrl }: Tokens): TokenFacts => (
  * @returns whether there is a new pair
  */
 export async function renewCandidatePair(
-  deps: Pick<ConnectionDeps, 'db' | 'vault' | 'client' | 'oauth'>,
+  deps: Pick<ConnectionDeps, 'db' | 'vault' | 'client' | 'oauth' | 'grants'>,
   row: { readonly id: string; readonly sealed_refresh: string | null },
   pair: CandidatePair,
 ): Promise<boolean> {
@@ -71,13 +84,15 @@ export async function renewCandidatePair(
     if (answer.kind === 'application') continue;
     if (answer.kind !== 'tokens') return false;
     const sealed = sealPair(deps, row.id, answer);
-    await deps.db.transaction().execute(async (trx) => {
-      await sql`set local synchronous_commit = on`.execute(trx);
-      await sql`
-        update steward.candidates
-           set sealed_access = ${sealed.access}, sealed_refresh = ${sealed.refresh}, token_facts = ${JSON.stringify(factsOf(answer))}::jsonb
-         where id = ${row.id} and sealed_refresh = ${row.sealed_refresh}`.execute(trx);
-    });
+    await deps.grants.keep(row.id, () =>
+      deps.db.transaction().execute(async (trx) => {
+        await sql`set local synchronous_commit = on`.execute(trx);
+        await sql`
+          update steward.candidates
+             set sealed_access = ${sealed.access}, sealed_refresh = ${sealed.refresh}, token_facts = ${JSON.stringify(factsOf(answer))}::jsonb
+           where id = ${row.id} and sealed_refresh = ${row.sealed_refresh}`.execute(trx);
+      }),
+    );
     return true;
   }
   return false;

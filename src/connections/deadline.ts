@@ -11,7 +11,7 @@ import { healed } from './record-verification.ts';
 import { endAtDeadline } from './request-disconnect.ts';
 import type { Verified } from './verified.ts';
 import { verifyConnection } from './verify-connection.ts';
-import { findWatched, lookAtConnection } from './watched-connection.ts';
+import { findWatched, isOldNews, lookAtConnection } from './watched-connection.ts';
 
 /** Without a tick for this long our own workers were down, and deadlines move by that time. */
 const downAfterMinutes = 15;
@@ -141,7 +141,10 @@ export async function lookAtDeadline(
     const due = await sql`select from steward.org_connections c where c.id = ${connectionId} and ${hasEnded}`.execute(
       trx,
     );
-    const moved = row.generation !== watched.generation || row.grant_id !== watched.grantId;
+    const moved =
+      row.generation !== watched.generation ||
+      row.grant_id !== watched.grantId ||
+      (verdict.result === 'failed' && (await isOldNews(trx, watched, verdict)));
     if (moved || due.rows.length === 0) return { outcome: 'not_applicable' };
     const common = { connectionId, actor: 'schedule', seen: { generation: watched.generation } } as const;
     if (verdict.result === 'passed') {

@@ -10,7 +10,10 @@ import { type ConsumedAttempt, endAttempt } from './consume-state.ts';
 /** A candidate waits this long for a verdict (behaviour §3.5). */
 const verdictLifetimeHours = 24;
 
-/** Stores what an exchange brought, sealed, before anything else happens. Returns the candidate's id. */
+/**
+ * Stores what an exchange brought, sealed, before anything else happens; while the database is away, again and again as
+ * long as the process lives. Returns the candidate's id.
+ */
 export async function fileCandidate(
   deps: ConnectionDeps,
   attempt: ConsumedAttempt,
@@ -18,14 +21,18 @@ export async function fileCandidate(
 ): Promise<string> {
   const id = randomUUID();
   const { access, refresh } = sealPair(deps, id, tokens);
-  await deps.db.transaction().execute(async (trx) => {
-    await sql`set local synchronous_commit = on`.execute(trx);
-    await lockConnection(trx, attempt.connectionId);
-    // Link revoked or organization disconnected meanwhile: the pair is kept all the same until Zoom said whose it is,
-    // for it may have ended a pair that other connections live on.
-    const wanted = await endAttempt(trx, attempt.id, { state: 'done', outcome: 'exchanged' });
-    // Committed before anybody else is asked anything: Zoom gives these once.
-    await sql`
+  const store = (): Promise<void> =>
+    deps.db.transaction().execute(async (trx) => {
+      await sql`set local synchronous_commit = on`.execute(trx);
+      await lockConnection(trx, attempt.connectionId);
+      // A try before committed without our hearing of it.
+      const filed = await trx.selectFrom('steward.candidates').select('id').where('id', '=', id).executeTakeFirst();
+      if (filed) return;
+      // Link revoked or organization disconnected meanwhile: the pair is kept all the same until Zoom said whose it is,
+      // for it may have ended a pair that other connections live on.
+      const wanted = await endAttempt(trx, attempt.id, { state: 'done', outcome: 'exchanged' });
+      // Committed before anybody else is asked anything: Zoom gives these once.
+      await sql`
       insert into steward.candidates
         (id, connection_id, link_id, attempt_id, state, sealed_access, sealed_refresh, token_facts, approver_is_issuer,
          expires_at, look_due_at, created_at)
@@ -33,7 +40,8 @@ export async function fileCandidate(
               ${JSON.stringify(factsOf(tokens))}::jsonb, ${attempt.byIssuer},
               steward.now() + ${verdictLifetimeHours} * interval '1 hour', steward.now() + interval '1 minute',
               steward.now())`.execute(trx);
-    await insertOutbox(trx, { job: 'verify-admin-role', key: id, payload: { candidateId: id } });
-  });
+      await insertOutbox(trx, { job: 'verify-admin-role', key: id, payload: { candidateId: id } });
+    });
+  await deps.grants.keep(id, store);
   return id;
 }

@@ -4,7 +4,7 @@ import { fileGrant, type Tokens } from '../grants/grant-repository.ts';
 import { releaseGrant } from '../grants/release.ts';
 import { tellConnections } from '../grants/tell-connections.ts';
 import { applyTransition } from './apply-transition.ts';
-import { type CandidatePair, openPair, renewCandidatePair, type TokenFacts } from './candidate-pair.ts';
+import { type CandidatePair, isBeingRenewed, openPair, renewCandidatePair, type TokenFacts } from './candidate-pair.ts';
 import { getCandidate, lockCandidate } from './candidate-repository.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
 
@@ -35,8 +35,8 @@ export async function identifyCandidate(deps: ConnectionDeps, candidateId: strin
   return deps.db.transaction().execute(async (trx): Promise<Identified> => {
     const { connection, candidate } = await lockCandidate(trx, candidateId);
     if (candidate.sealed_access === null) return 'settled';
-    // Renewed by somebody else since we asked: what we hold has ended.
-    if (candidate.sealed_access !== sealedAccess) return 'unidentified';
+    // Renewed by somebody else since we asked, or just being: what we hold has ended.
+    if (candidate.sealed_access !== sealedAccess || isBeingRenewed(candidate)) return 'unidentified';
     const filed = await fileGrant(trx, deps.vault, {
       client: deps.client,
       zoomAccountId: accountId,

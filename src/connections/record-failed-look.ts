@@ -8,7 +8,7 @@ import { passFleetGuard } from './fleet-guard.ts';
 import type { Verdict } from './verdict.ts';
 import { deauthorizedMinutes, nextVerification, retryVerification, secondLookMinutes } from './verification-times.ts';
 import type { Verified } from './verified.ts';
-import { seenBy, type Watched } from './watched-connection.ts';
+import { isOldNews, seenBy, type Watched } from './watched-connection.ts';
 
 /**
  * Writes a look that failed by evidence of calls or of a dead grant: the first makes the connection suspect, the
@@ -28,6 +28,7 @@ export async function recordFailedLook(
   // Only a declaration asks the guard, and takes its lock before the connection's: declarations are counted one by one.
   const guard = watched.state === 'interrupted' || (await waitMs()) > 0 ? null : await passFleetGuard(trx, watched.id);
   const row = await lockConnection(trx, watched.id);
+  if (await isOldNews(trx, watched, verdict)) return { outcome: 'not_applicable' };
   // Once more under the lock: a look that passed meanwhile has ended the suspicion, and this one is a first look again.
   const again = guard === null ? Math.max(1_000, await waitMs()) : await waitMs();
   if (row.state === 'interrupted') {

@@ -8,7 +8,7 @@ import { recordFailedLook } from './record-failed-look.ts';
 import type { Verdict } from './verdict.ts';
 import { nextVerification, retryVerification } from './verification-times.ts';
 import type { Verified } from './verified.ts';
-import { seenBy, type Watched } from './watched-connection.ts';
+import { isOldNews, seenBy, type Watched } from './watched-connection.ts';
 
 /** After this long without a conclusive look, operators are alerted and pages say so (behaviour §7). */
 const staleAfterHours = 24;
@@ -27,7 +27,7 @@ export async function recordVerification(
       return recordPassed(trx, watched, actor);
     case 'failed':
       return verdict.evidence === 'lists'
-        ? recordAtRisk(trx, watched, verdict.missing, actor)
+        ? recordAtRisk(trx, watched, verdict, actor)
         : recordFailedLook(trx, watched, verdict, actor);
     default:
       verdict satisfies never;
@@ -100,10 +100,12 @@ export const healed = {
 async function recordAtRisk(
   trx: Transaction<DB>,
   watched: Watched,
-  missing: readonly string[],
+  verdict: Extract<Verdict, { result: 'failed' }>,
   actor: Actor,
 ): Promise<Verified> {
+  const { missing } = verdict;
   const before = await lockConnection(trx, watched.id);
+  if (await isOldNews(trx, watched, verdict)) return { outcome: 'not_applicable' };
   const reason = missing.join('; ');
   const same = before.at_risk_reason === reason || before.state !== 'active';
   // Calls work, so a first failed look is refuted. Told again only when something else is missing.

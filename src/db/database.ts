@@ -14,14 +14,35 @@ export type DatabaseOptions = {
   /** connections at most */
   readonly max?: number;
   readonly applicationName?: string;
+  /** how long connecting, or waiting for a connection of the pool, may take; smaller in tests */
+  readonly connectTimeoutMs?: number;
 };
 
-/** A pool behind Kysely. The caller destroys it. */
-export function createDatabase({ url, max = 10, applicationName = 'zoom-steward' }: DatabaseOptions): Database {
+/** A server that accepts and says nothing must not keep anybody for ever. */
+const defaultConnectTimeoutMs = 20_000;
+/** Whoever vanished inside a transaction must not hold its locks: none of ours waits for anything but the database. */
+const idleInTransactionMs = 60_000;
+/** Silent so long, the other side is asked whether it is still there; without an answer the connection fails. */
+const keepAliveAfterMs = 10_000;
+
+/**
+ * A pool behind Kysely. The caller destroys it. There is no time-out on statements: how long a bulk chunk or a plan
+ * takes is the job's to bound, and whoever cannot wait for an answer bounds its own waiting.
+ */
+export function createDatabase({
+  url,
+  max = 10,
+  applicationName = 'zoom-steward',
+  connectTimeoutMs = defaultConnectTimeoutMs,
+}: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max,
     application_name: applicationName,
+    connectionTimeoutMillis: connectTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveAfterMs,
     types: {
       getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
         oid === int8 && format !== 'binary'

@@ -8,7 +8,7 @@ import type { DetachedRefreshes } from './detached-refreshes.ts';
 import type { OnGrantEvent } from './grant-events.ts';
 import type { DeadReason } from './grant-repository.ts';
 import { findGrantView, type GrantView } from './grant-view.ts';
-import { startPatience } from './patience.ts';
+import { type Patience, startPatience } from './patience.ts';
 import type { RefreshTimes } from './refresh-times.ts';
 import type { Vault } from './vault.ts';
 import type { Wake } from './wake.ts';
@@ -34,6 +34,9 @@ export type AccessTokenOptions = Partial<TokenWish> & {
   /** ends the waiting, not the refresh */
   readonly signal?: AbortSignal;
 };
+
+/** A grant's row is read within the caller's patience; who has none still gets what is at hand. */
+const leastReadMs = 1_000;
 
 export type AccessTokenDeps = {
   readonly db: Kysely<DB>;
@@ -63,13 +66,26 @@ export function createAccessToken(deps: AccessTokenDeps) {
     return null;
   }
 
+  /** The row, or null if the database does not answer within the caller's patience. */
+  async function read(grantId: string, patience: Patience): Promise<{ view: GrantView | undefined } | null> {
+    const reading = startPatience(Math.max(patience.leftMs(), leastReadMs));
+    try {
+      const view = findGrantView(db, grantId);
+      return (await reading.during(view.then((found) => ({ view: found })))) ?? null;
+    } finally {
+      reading.end();
+    }
+  }
+
   return async function accessToken(grantId: string, options: AccessTokenOptions = {}): Promise<AccessTokenResult> {
     const wish: TokenWish = { ...options, minLeftMs: options.minLeftMs ?? times.minLeftMs };
     const patience = startPatience(options.patienceMs ?? times.patienceMs, options.signal);
     const over = (reason: Unavailable): AccessTokenResult => refuse(options.signal?.aborted ? 'aborted' : reason);
     try {
       for (;;) {
-        const view = await findGrantView(db, grantId);
+        const found = await read(grantId, patience);
+        if (!found) return over('patience_over');
+        const { view } = found;
         if (!view) {
           throw new StewardError(
             'grant_unknown',

@@ -7,8 +7,9 @@ const aboutCredentials: readonly string[] = ['invalid_client', 'unauthorized_cli
 export const isAboutCredentials = (code: string): boolean => aboutCredentials.includes(code);
 
 /**
- * Whether the answer stops every grant of the client id: credentials, or the app is disabled (4717). Others –
- * scopes that do not match (4711), a request Zoom cannot read – may show on one grant alone and stop only that one.
+ * Whether the answer stops every grant of the client id whatever else is known: credentials, or the app is disabled
+ * (4717). Others – scopes that do not match (4711), a request Zoom cannot read – stop it unless Zoom lately refreshed
+ * other grants with this client id: then one grant's trouble must not stop them.
  */
 export const stopsTheClient = (code: string): boolean => isAboutCredentials(code) || code === '4717';
 

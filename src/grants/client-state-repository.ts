@@ -44,6 +44,20 @@ export async function openBreaker(db: Kysely<DB>, clientId: string, code: string
   return rows[0]?.count === 1;
 }
 
+/**
+ * Whether Zoom refreshed another grant with this client id a moment ago: then an answer about our application that
+ * one grant alone meets is no reason to stop all. A consent is no such evidence: it brings the scopes of the day.
+ */
+export async function othersAreRefreshed(db: Kysely<DB>, clientId: string, grantId: string): Promise<boolean> {
+  const { rows } = await sql<{ works: boolean }>`
+    select exists (select from steward.grants
+                    where client_id = ${clientId} and id <> ${grantId} and refreshed_at > consented_at
+                      and refreshed_at > steward.now() - ${longestOpenMs} * interval '1 millisecond') as works`.execute(
+    db,
+  );
+  return rows[0]?.works ?? false;
+}
+
 /** Closes the breaker: Zoom accepted our credentials. */
 export async function closeBreaker(db: Kysely<DB>, clientId: string): Promise<void> {
   await sql`

@@ -1,5 +1,6 @@
 import type { OnGrantEvent } from './grant-events.ts';
 import type { GrantView } from './grant-view.ts';
+import { persist } from './persist.ts';
 import type { createRefresh, RefreshReport } from './refresh.ts';
 import type { RefreshCause } from './refresh-attempt-repository.ts';
 
@@ -9,6 +10,12 @@ export type DetachedRefreshes = {
    * waits may go away. Null once the process shuts down.
    */
   start(view: Pick<GrantView, 'id' | 'version' | 'clientId'>, cause: RefreshCause): Promise<RefreshReport> | null;
+  /**
+   * Stores what Zoom gave once, repeated until it succeeds; whoever settles waits for it. The write must be fit to be
+   * done twice, also at once.
+   * @param id what the pair belongs to, for the log
+   */
+  keep<T>(id: string, write: () => Promise<T>): Promise<T>;
   /** Resolves when none is running. */
   settle(): Promise<void>;
   /** No more are started. */
@@ -21,6 +28,7 @@ export function createDetachedRefreshes(
   { onEvent }: { onEvent: OnGrantEvent },
 ): DetachedRefreshes {
   const running = new Map<string, Promise<RefreshReport>>();
+  const writing = new Set<Promise<unknown>>();
   let quiet = false;
   return {
     start(view, cause) {
@@ -36,8 +44,15 @@ export function createDetachedRefreshes(
       );
       return started;
     },
+    keep(id, write) {
+      const onFailure = (error: unknown): void =>
+        onEvent({ type: 'database_away', grantId: id, holdingPair: true, error });
+      const kept = persist(write, { onFailure }).finally(() => writing.delete(kept));
+      writing.add(kept);
+      return kept;
+    },
     async settle() {
-      while (running.size > 0) await Promise.allSettled(running.values());
+      while (running.size + writing.size > 0) await Promise.allSettled([...running.values(), ...writing]);
     },
     quiet() {
       quiet = true;

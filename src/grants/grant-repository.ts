@@ -127,21 +127,22 @@ export type DueGrant = { readonly id: string; readonly work: 'second_look' | 're
 
 /**
  * Grants somebody must look at now, for the schedule: suspects whose second look is due, living ones whose last
- * refresh ended unknown or never, and retiring ones.
+ * refresh ended unknown or never, and retiring ones. In the order of their ids from behind `after`, and round: many
+ * that cannot move just now – our application is refused, a candidate is unidentified – must not starve the others.
  */
-export async function listDueGrants(db: Kysely<DB>, limit: number): Promise<DueGrant[]> {
+export async function listDueGrants(db: Kysely<DB>, limit: number, after: string | null = null): Promise<DueGrant[]> {
   const { rows } = await sql<DueGrant>`
     select id, work from (
-      select id, 'second_look' as work, second_look_at as since from steward.grants
+      select id, 'second_look' as work from steward.grants
        where state = 'suspect' and second_look_at <= steward.now()
       union all
-      select id, 'retire', retire_until - interval '1 day' from steward.grants
+      select id, 'retire' from steward.grants
        where state = 'retiring' and coalesce(second_look_at, '-infinity') <= steward.now()
       union all
-      select g.id, 'second_look', max(a.next_at) from steward.refresh_attempts a
+      select g.id, 'second_look' from steward.refresh_attempts a
         join steward.grants g on g.id = a.grant_id and g.version = a.version and g.state = 'living'
        where (a.outcome is null or a.outcome = 'unknown')
        group by g.id having max(a.next_at) <= steward.now()) due
-     order by since, id limit ${limit}`.execute(db);
+     order by coalesce(id > ${after}::uuid, true) desc, id limit ${limit}`.execute(db);
   return rows;
 }

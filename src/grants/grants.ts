@@ -49,6 +49,8 @@ export type Grants = {
   secondLook(grantId: string): Promise<SecondLook>;
   /** Revokes a retiring grant, then deletes its secrets. */
   retire(grantId: string): Promise<Retired>;
+  /** Stores what an exchange outside a refresh brought, until it is stored; `settle` waits for it. */
+  keep<T>(id: string, write: () => Promise<T>): Promise<T>;
   /** Resolves when no refresh of this process is on its way: what Zoom gave us is stored. */
   settle(): Promise<void>;
   /** Starts nothing new, settles, and closes the listener. */
@@ -78,6 +80,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     call: createCall(accessToken),
     secondLook: createSecondLook({ refreshes, find: (grantId) => findGrantView(db, grantId) }),
     retire: createRetire({ db, oauth, clients, times, accessToken, onEvent, onCrashPoint }),
+    keep: (id, write) => refreshes.keep(id, write),
     settle: () => refreshes.settle(),
     async close() {
       refreshes.quiet();

@@ -4,7 +4,7 @@ import type { DB } from '../db/schema.ts';
 import type { Secret } from '../secret.ts';
 import type { TokenAnswer, ZoomClient, ZoomOauth } from '../zoom/oauth.ts';
 import { type ClientSecrets, isAboutCredentials, stopsTheClient } from './client-secrets.ts';
-import { closeBreaker, openBreaker, pauseClient } from './client-state-repository.ts';
+import { closeBreaker, openBreaker, othersAreRefreshed, pauseClient } from './client-state-repository.ts';
 import { type Committed, commitPair } from './commit-pair.ts';
 import type { OnCrashPoint } from './crash-points.ts';
 import { startElapsed } from './elapsed.ts';
@@ -139,22 +139,25 @@ export function createRefresh(deps: RefreshDeps) {
 
   async function applicationRefused(attempt: Attempt, code: string, triesAnother: boolean): Promise<RefreshReport> {
     const { clientId, grantId } = attempt;
-    const stopsAll = !triesAnother && stopsTheClient(code);
+    const always = stopsTheClient(code);
     const alone = Math.max(applicationRetryMs, backOffMs(times, attempt.failures + 1));
-    const nextInMs = triesAnother ? 0 : stopsAll ? applicationRetryMs : alone;
+    const nextInMs = triesAnother ? 0 : always ? applicationRetryMs : alone;
     await recordEnd(attempt, { outcome: 'refused', detail: `application: ${code}`, nextInMs });
     let breakerOpened = false;
-    if (stopsAll) {
+    if (!triesAnother) {
       breakerOpened = await db.transaction().execute(async (trx) => {
-        const first = await openBreaker(trx, clientId, code);
+        const stopsAll = always || !(await othersAreRefreshed(trx, clientId, grantId));
+        const first = stopsAll && (await openBreaker(trx, clientId, code));
         const facts = {
           organizationId: null,
           actor: 'zoom',
           action: 'client.refused',
           reason: code,
-          data: { clientId },
+          subjectId: grantId,
+          data: { clientId, stopsAll },
         } as const;
-        if (first) await insertAudit(trx, facts);
+        // Of one grant's own trouble operators are told once as well, not at each repetition.
+        if (first || (!stopsAll && attempt.failures === 0)) await insertAudit(trx, facts);
         return first;
       });
     }

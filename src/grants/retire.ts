@@ -72,6 +72,7 @@ export function createRetire(deps: RetireDeps) {
     const lease = await takeLease(grantId, auth.version);
     if (!lease) return { kind: 'later', why: 'busy' } as const;
     await onCrashPoint('revoke_leased');
+    let revoked = false;
     try {
       let code = '';
       for (const secret of clients.inOrder(client)) {
@@ -79,6 +80,7 @@ export function createRetire(deps: RetireDeps) {
         if (sinceLeased() > times.leaseMs - times.httpMs) return { kind: 'later', why: 'paused' } as const;
         const answer = await oauth.revoke(client, secret, auth.token);
         await onCrashPoint('revoke_answered');
+        revoked = answer.kind === 'revoked';
         if (answer.kind !== 'application') return answer;
         code = answer.code;
       }
@@ -86,8 +88,10 @@ export function createRetire(deps: RetireDeps) {
       if (stopsTheClient(code)) await openBreaker(db, clientId, code);
       return { kind: 'later', why: 'application' } as const;
     } finally {
-      await sql`update steward.grants set lease_token = null, lease_until = null
-                 where id = ${grantId} and lease_token = ${lease}`.execute(db);
+      // Once revoked the lease goes with the secrets: given back before, another one would revoke again.
+      if (!revoked)
+        await sql`update steward.grants set lease_token = null, lease_until = null
+                   where id = ${grantId} and lease_token = ${lease}`.execute(db);
     }
   }
 

@@ -12,6 +12,7 @@ import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
 import { until } from '../queues/support.ts';
 import { useDatabase } from '../support/database.ts';
+import { interceptTransactions } from '../support/intercept-transactions.ts';
 import { accountWith, advance, connectActive, consent } from './connecting.ts';
 import { advanceClock, advanceToMorning, connectionRow, insertOrganization, toldTypes } from './organization.ts';
 import { failure, playConnections } from './scripted-zoom.ts';
@@ -208,6 +209,53 @@ describe('verifying a connection', () => {
     }
     expect(await row()).toMatchObject({ state: 'disconnecting', first_failed_at: null });
     expect(await told()).toEqual(['connection.disconnecting']);
+  });
+
+  it('discards a look that saw the grant dead when a consent filed it again before it was written', async () => {
+    const { db, deps, connectionId, row, told, play, organization, admin, scripted, interrupt } = await setting(
+      database.db,
+    );
+    const grantId = (await row()).grant_id as string;
+    const die = () =>
+      sql`update steward.grants set state = 'dead', dead_reason = 'revoked' where id = ${grantId}`.execute(db);
+    await die();
+    let looked = false;
+    const slow = interceptTransactions(db, {
+      before: async () => {
+        if (looked) return;
+        looked = true;
+        await consent(play, organization, admin);
+      },
+    });
+    expect(await verifyConnection({ ...deps, db: slow }, connectionId)).toEqual({ outcome: 'not_applicable' });
+    expect(await row()).toMatchObject({ state: 'active', first_failed_at: null });
+    // The same of what calls said about the consent before, and where the deadline ends.
+    await interrupt();
+    delete scripted.zoom.override['users:active'];
+    expect(await row()).toMatchObject({ state: 'interrupted' });
+    expect(await told()).toEqual(['connection.interrupted']);
+    await sql`update steward.org_connections set deadline_at = steward.now() where id = ${connectionId}`.execute(db);
+    await advanceToMorning(db, '1 hour');
+    await watchDeadlines(db);
+    await sql`update steward.org_connections set deadline_at = steward.now() - interval '1 minute' where id = ${connectionId}`.execute(
+      db,
+    );
+    await die();
+    looked = false;
+    expect(await lookAtDeadline({ ...deps, db: slow }, connectionId)).toEqual({ outcome: 'not_applicable' });
+    expect(await row()).toMatchObject({ state: 'interrupted' });
+  });
+
+  it('discards a look that saw the grant dead when the answer to a late refresh brought it back', async () => {
+    const { db, deps, connectionId, row } = await setting(database.db);
+    const grantId = (await row()).grant_id as string;
+    await sql`update steward.grants set state = 'dead', dead_reason = 'refresh_lost' where id = ${grantId}`.execute(db);
+    const slow = interceptTransactions(db, {
+      before: () =>
+        sql`update steward.grants set state = 'living', dead_reason = null where id = ${grantId}`.execute(db),
+    });
+    expect(await verifyConnection({ ...deps, db: slow }, connectionId)).toEqual({ outcome: 'not_applicable' });
+    expect(await row()).toMatchObject({ state: 'active' });
   });
 
   it('discards a look at a grant that a reconnect replaced meanwhile', async () => {

@@ -546,19 +546,66 @@ describe('about the application', () => {
     expect(zoom.sent).toHaveLength(1);
   });
 
-  test.each(['4711', 'invalid_request'])('%s at the token endpoint stops this grant alone', async (code) => {
+  const toldOperators = () =>
+    database.db
+      .selectFrom('steward.audit_log')
+      .select(['reason', 'data'])
+      .where('action', '=', 'client.refused')
+      .orderBy('at', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+
+  test.each(['4711', 'invalid_request'])('%s at the token endpoint opens the breaker and is told', async (code) => {
+    // Others were filed or refreshed long ago.
+    await advanceClock(database.db, 11 * minute);
     const one = await fileOne(database.db);
     const other = await fileOne(database.db);
     const { grants, zoom } = playGrants(database.db);
-    zoom.script.push(() => ({
-      kind: 'application',
-      code,
-      detail: '',
-    }));
-    // Less than its back-off of 30 s, and time enough for a slow machine to send.
-    expect((await grants.accessToken(one.grantId, { patienceMs: 20_000 })).kind).toBe('temporarily_unavailable');
-    expect((await grants.accessToken(other.grantId)).kind).toBe('token');
-    expect(await grantRow(database.db, one.grantId)).toMatchObject({ state: 'living' });
+    zoom.script.push(() => ({ kind: 'application', code, detail: '' }));
+    expect((await grants.accessToken(one.grantId)).kind).toBe('temporarily_unavailable');
+    expect(await grants.accessToken(other.grantId)).toEqual({ kind: 'temporarily_unavailable', reason: 'application' });
+    expect(zoom.sent).toHaveLength(1);
+    expect(await toldOperators()).toMatchObject({ reason: code, data: { stopsAll: true } });
+    for (const { grantId } of [one, other])
+      expect(await grantRow(database.db, grantId)).toMatchObject({ state: 'living' });
+  });
+
+  test.each(['4711', 'invalid_request'])(
+    '%s stops this grant alone while others are refreshed, and is told once',
+    async (code) => {
+      const one = await fileOne(database.db);
+      const other = await fileOne(database.db);
+      const { grants, zoom } = playGrants(database.db);
+      expect((await grants.accessToken((await fileOne(database.db)).grantId)).kind).toBe('token');
+      zoom.script.push(() => ({
+        kind: 'application',
+        code,
+        detail: '',
+      }));
+      // Less than its back-off of 30 s, and time enough for a slow machine to send.
+      expect((await grants.accessToken(one.grantId, { patienceMs: 20_000 })).kind).toBe('temporarily_unavailable');
+      expect((await grants.accessToken(other.grantId)).kind).toBe('token');
+      expect(await grantRow(database.db, one.grantId)).toMatchObject({ state: 'living' });
+      expect(await toldOperators()).toMatchObject({ reason: code, data: { stopsAll: false } });
+    },
+  );
+
+  test('a database that does not answer keeps nobody beyond its patience', async () => {
+    const { grantId } = await fileOne(database.db, { fresh: true });
+    const { grants } = playGrants(database.db);
+    const locked = createGate();
+    const answered = createGate();
+    const other = database.db.transaction().execute(async (trx) => {
+      await sql`lock table steward.grants in access exclusive mode`.execute(trx);
+      locked.open();
+      await answered.opened;
+    });
+    await locked.opened;
+    const refused = { kind: 'temporarily_unavailable', reason: 'patience_over' };
+    expect(await grants.accessToken(grantId, { patienceMs: 20 })).toEqual(refused);
+    answered.open();
+    await other;
+    expect((await grants.accessToken(grantId, { patienceMs: 0 })).kind).toBe('token');
   });
 
   test('a client id that is no longer configured is no dead grant', async () => {

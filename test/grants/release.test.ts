@@ -4,6 +4,7 @@ import type { DB } from '../../src/db/schema.ts';
 import { fileGrant, listDueGrants } from '../../src/grants/grant-repository.ts';
 import { grantNotRevokedSentence, type Released, releaseGrant } from '../../src/grants/release.ts';
 import { useDatabase } from '../support/database.ts';
+import { interceptTransactions } from '../support/intercept-transactions.ts';
 import { createGate, tokens } from './scripted-zoom.ts';
 import { adminClient, advanceClock, api, fileOne, grantRow, outcomes, playGrants, soon, testVault } from './setting.ts';
 
@@ -380,6 +381,34 @@ describe('releasing a grant', () => {
     answer.open();
     expect(await waiting).toEqual({ kind: 'dead', reason: 'gone' });
     expect(await grantRow(database.db, grantId)).toMatchObject({ state: 'gone', ...noSecrets });
+  });
+
+  test('two that retire it at once, one of them slow to delete the secrets, revoke it once', async () => {
+    const { grantId } = await fileOne(database.db, { fresh: true });
+    await release(grantId);
+    const concluding = createGate();
+    const goesOn = createGate();
+    let revoked = false;
+    const slow = playGrants(
+      interceptTransactions(database.db, {
+        before: async () => {
+          if (!revoked) return;
+          concluding.open();
+          await goesOn.opened;
+        },
+      }),
+      {
+        onCrashPoint: (point) => {
+          revoked ||= point === 'revoke_answered';
+        },
+      },
+    );
+    const retiring = slow.grants.retire(grantId);
+    await concluding.opened;
+    expect(await playGrants(database.db, {}, slow.zoom).grants.retire(grantId)).toEqual({ kind: 'later', why: 'busy' });
+    goesOn.open();
+    expect(await retiring).toEqual({ kind: 'done', outcome: 'revoked' });
+    expect(slow.zoom.revoked).toHaveLength(1);
   });
 
   test('revoking waits for a refresh that is on its way', async () => {

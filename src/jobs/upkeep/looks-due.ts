@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { listEndedDeadlines } from '../../connections/deadline.ts';
 import { listDueCandidates, listDueVerifications, listStaleDirectories } from '../../connections/due-work.ts';
 import type { Database } from '../../db/database.ts';
@@ -6,6 +7,7 @@ import type { UpkeepResult } from '../services/job-services.ts';
 import { oweEach } from './owe.ts';
 
 const atOnce = 500;
+const grantsAfterKey = 'grants_due.after';
 
 /** Connections whose scheduled verification has come, or whose deadline is over. */
 export async function findVerificationsDue(db: Database): Promise<UpkeepResult> {
@@ -23,13 +25,20 @@ export async function findDirectoriesDue(db: Database): Promise<UpkeepResult> {
   return oweEach(db, 'sync-zoom-directory', 'zoomAccountId', await listStaleDirectories(db, { limit: atOnce }));
 }
 
-/** Grants under suspicion whose second look has come, refreshes whose outcome nobody knows, and grants that retire. */
-export async function findGrantsDue(db: Database): Promise<UpkeepResult> {
-  const due = await listDueGrants(db, atOnce);
-  return oweEach(
-    db,
-    'verify-admin-role',
-    'grantId',
-    due.map((grant) => grant.id),
-  );
+/**
+ * Grants under suspicion whose second look has come, refreshes whose outcome nobody knows, and grants that retire. Goes
+ * on behind the last one of the tick before.
+ */
+export async function findGrantsDue(db: Database, limit = atOnce): Promise<UpkeepResult> {
+  const { rows } = await sql<{ after: string }>`
+    select value #>> '{}' as after from steward.installation where key = ${grantsAfterKey}`.execute(db);
+  const due = (await listDueGrants(db, limit, rows[0]?.after ?? null)).map((grant) => grant.id);
+  const found = await oweEach(db, 'verify-admin-role', 'grantId', due);
+  const last = due.at(-1);
+  // After they are owed: a tick that dies in between says them again, which is harmless.
+  if (last !== undefined && due.length === limit)
+    await sql`
+      insert into steward.installation (key, value, updated_at) values (${grantsAfterKey}, to_jsonb(${last}::text), steward.now())
+      on conflict (key) do update set value = excluded.value, updated_at = excluded.updated_at`.execute(db);
+  return found;
 }

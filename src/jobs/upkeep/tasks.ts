@@ -27,7 +27,7 @@ const counted =
 export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   deadlines_started: counted(watchDeadlines),
   verifications_due: findVerificationsDue,
-  grants_due: findGrantsDue,
+  grants_due: (db) => findGrantsDue(db),
   candidates_due: findCandidatesDue,
   candidates_expired: counted((db) => expireCandidates({ db })),
   links_expired: counted(async (db) => {
