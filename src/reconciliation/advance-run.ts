@@ -49,6 +49,12 @@ export type AdvanceOptions = {
   readonly signal?: AbortSignal;
 };
 
+/**
+ * A pass that writes everything at once reads most from places all over the tables: larger chunks meet each page less
+ * often, twice as fast at a million members. Looks wait longer for it, once in the life of an organization.
+ */
+const onePassFactor = 5;
+
 type ChunkOutcome = Slice['state'] | 'weigh' | 'observe';
 
 const defaults = {
@@ -151,6 +157,7 @@ function takeChunk(
     const limit = before?.chunk ?? settings.chunkSize;
     const request = { run, facts, adapter: settings.adapter, limit, alsoResults };
     const total = begins ? await phase.total(trx, request) : (before?.total ?? null);
+    const chunkMs = settings.chunkMs * (alsoResults ? onePassFactor : 1);
     const startedAt = performance.now();
     const { cursor, looked, counts } = await phase.chunk(trx, request);
     const progress: PhaseProgress = {
@@ -158,7 +165,9 @@ function takeChunk(
       total,
       ...(alsoResults ? { alsoResults } : {}),
       ...(settings.slowed ? { slowed: settings.slowed } : {}),
-      ...(settings.chunkMs > 0 ? { chunk: nextChunkSize(limit, performance.now() - startedAt, settings) } : {}),
+      ...(settings.chunkMs > 0
+        ? { chunk: nextChunkSize(limit, performance.now() - startedAt, { ...settings, chunkMs }) }
+        : {}),
     };
     const next = alsoResults ? 'locations' : phase.next;
     await markRunProgress(trx, lease, {
