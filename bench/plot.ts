@@ -45,7 +45,7 @@ export function plotCost(title: string, lines: readonly Line[]): string {
     const legend = `<rect x="${left}" y="${height - bottom + 30 + index * 16}" width="12" height="3" fill="${colour}"/><text x="${left + 20}" y="${height - bottom + 36 + index * 16}">${name}</text>`;
     return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots}${legend}`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12"><rect width="${width}" height="${height}" fill="#fff"/><text x="${left}" y="22" font-size="15">${title}</text>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}" font-family="sans-serif" font-size="12"><title>${title}</title><rect width="${width}" height="${height}" fill="#fff"/><text x="${left}" y="22" font-size="15">${title}</text>
 ${[...grid, ...drawn].join('\n')}
 </svg>
 `;
