@@ -367,6 +367,29 @@ export function parseRetention(env: (name: string) => string | undefined): {
 }
 
 /**
+ * The key ring and the admin app's client id, for commands about keys; needs no other variable.
+ * @throws StewardError `config_invalid`
+ */
+export function parseKeyRing(
+  env: (name: string) => string | undefined,
+): Config['keys'] & { readonly clientId: string } {
+  const result = variables
+    .pick({ STEWARD_KEYS: true, STEWARD_ACTIVE_KEY: true, ZOOM_ADMIN_CLIENT_ID: true })
+    .safeParse(
+      Object.fromEntries(
+        ['STEWARD_KEYS', 'STEWARD_ACTIVE_KEY', 'ZOOM_ADMIN_CLIENT_ID'].map((name) => [name, env(name)]),
+      ),
+    );
+  if (!result.success)
+    throw new StewardError(
+      'config_invalid',
+      result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`).join('; '),
+    );
+  const { STEWARD_KEYS: ring, STEWARD_ACTIVE_KEY: activeId, ZOOM_ADMIN_CLIENT_ID: clientId } = result.data;
+  return { ring, activeId: activeId ?? (ring[0]?.id as string), clientId };
+}
+
+/**
  * The configuration of this process: its environment, with `overrides` before it (what `dev` and `demo`
  * embed instead of what is not configured). The only place that reads the environment.
  */

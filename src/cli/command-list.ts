@@ -6,6 +6,7 @@ import { dev } from './commands/dev.ts';
 import { disconnect } from './commands/disconnect.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
+import { keys } from './commands/keys.ts';
 import { members } from './commands/members.ts';
 import { migrate } from './commands/migrate.ts';
 import { pause } from './commands/pause.ts';
@@ -46,6 +47,7 @@ export const commands: readonly CommandFactory[] = [
   pause,
   resume,
   prune,
+  keys,
   serviceKey,
   zoomSimulator,
 ];

@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { findFact, programsFingerprint } from '../db/installation-repository.ts';
 import { compareMigrations } from '../db/migrate.ts';
 import { StewardError } from '../errors.ts';
+import { readKeyUse } from '../grants/key-use.ts';
 import type { Vault, VaultPlace } from '../grants/vault.ts';
 import type { Logger } from '../logger.ts';
 import { Secret } from '../secret.ts';
@@ -100,15 +100,10 @@ export async function checkKeys(db: Database, vault: Vault): Promise<void> {
   const opened = vault.open(vault.seal(new Secret('preflight'), place), place);
   if (!opened.ok || opened.secret.reveal() !== 'preflight')
     refuse('key_unusable', `The key "${vault.activeKeyId}" does not open what it sealed; check STEWARD_KEYS.`);
-  const { rows } = await sql<{ key_id: string; grants: number }>`
-    select key_id, count(*)::int as grants from steward.grants
-     where key_id is not null and not key_id = any(${[...vault.keyIds]}::text[]) group by key_id order by key_id`.execute(
-    db,
-  );
-  const lacking = rows[0];
+  const lacking = (await readKeyUse(db)).find(({ keyId }) => !vault.keyIds.includes(keyId));
   if (lacking)
     refuse(
       'key_missing',
-      `Key "${lacking.key_id}" seals ${lacking.grants} grants and is not in STEWARD_KEYS; add it, nothing can be opened without it.`,
+      `Key "${lacking.keyId}" seals ${lacking.grants} grants and ${lacking.candidates + lacking.attempts} consents under way, and is not in STEWARD_KEYS; add it, nothing can be opened without it. Lost for good: zoom-steward keys abandon.`,
     );
 }
