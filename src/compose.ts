@@ -97,6 +97,7 @@ export function createServices(
     api: endpoints,
     holder: `${hostname()}:${process.pid}`,
     listenUrl: url,
+    ...(config.journalFile !== null && { journalFile: config.journalFile }),
     onEvent: (event) => telemetry.emit('grant', event),
   });
   stack.add('grants', () => grants.close());
@@ -176,6 +177,7 @@ export function createServices(
           () => checkQueueChoice(db, config),
           () => checkQueueServer(queue, { mode: config.mode, log }),
           () => checkKeys(db, vault),
+          async () => void (await grants.replayJournal()),
         ],
       }),
   };

@@ -58,6 +58,8 @@ export type Config = Readonly<{
   locationAdapter: 'rows' | 'json';
   /** a run outside a disconnect that takes Zoom from more than this share of the served members waits for a person */
   guardShare: number;
+  /** where new pairs go, sealed, while the database cannot take them; null: they are kept in memory only */
+  journalFile: string | null;
   logLevel: LogLevel;
 }>;
 
@@ -165,6 +167,7 @@ const variables = z.object({
   STEWARD_SHUTDOWN_MS: whole(1_000, 600_000, 30_000),
   STEWARD_KEYS: keyRing,
   STEWARD_ACTIVE_KEY: z.string().optional(),
+  STEWARD_JOURNAL_FILE: z.string().startsWith('/', { error: 'expected an absolute path' }).optional(),
   ZOOM_ADMIN_CLIENT_ID: clientId('admin'),
   ZOOM_ADMIN_CLIENT_SECRETS: secretList,
   ZOOM_ADMIN_WEBHOOK_SECRETS: secretList.default([]),
@@ -331,6 +334,7 @@ export function parseConfig(given: Environment): Config {
     claimSecret: v.STEWARD_CLAIM_SECRET === undefined ? null : new Secret(v.STEWARD_CLAIM_SECRET),
     locationAdapter: v.STEWARD_LOCATIONS,
     guardShare: v.STEWARD_GUARD_SHARE,
+    journalFile: v.STEWARD_JOURNAL_FILE ?? null,
     logLevel: v.STEWARD_LOG_LEVEL,
   };
   return deepFreeze(config);
@@ -373,17 +377,18 @@ export function parseRetention(env: (name: string) => string | undefined): {
 export function parseKeyRing(
   env: (name: string) => string | undefined,
 ): Config['keys'] & { readonly clientId: string } {
+  const names = ['STEWARD_KEYS', 'STEWARD_KEYS_FILE', 'STEWARD_ACTIVE_KEY', 'ZOOM_ADMIN_CLIENT_ID'];
+  const problems: string[] = [];
+  const given = withKeyFile(Object.fromEntries(names.map((name) => [name, env(name)])), problems);
   const result = variables
     .pick({ STEWARD_KEYS: true, STEWARD_ACTIVE_KEY: true, ZOOM_ADMIN_CLIENT_ID: true })
-    .safeParse(
-      Object.fromEntries(
-        ['STEWARD_KEYS', 'STEWARD_ACTIVE_KEY', 'ZOOM_ADMIN_CLIENT_ID'].map((name) => [name, env(name)]),
-      ),
-    );
-  if (!result.success)
+    .safeParse(given);
+  if (!result.success || problems.length > 0)
     throw new StewardError(
       'config_invalid',
-      result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`).join('; '),
+      [...problems, ...(result.error?.issues ?? []).map((issue) => `${String(issue.path[0])}: ${issue.message}`)].join(
+        '; ',
+      ),
     );
   const { STEWARD_KEYS: ring, STEWARD_ACTIVE_KEY: activeId, ZOOM_ADMIN_CLIENT_ID: clientId } = result.data;
   return { ring, activeId: activeId ?? (ring[0]?.id as string), clientId };

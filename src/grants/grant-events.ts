@@ -21,6 +21,8 @@ export type GrantEvent = { readonly grantId: string } & (
     }
   | { readonly type: 'client_paused'; readonly clientId: string; readonly forMs: number }
   | { readonly type: 'database_away'; readonly holdingPair: boolean; readonly error: unknown }
+  | { readonly type: 'journal_failed'; readonly error: unknown }
+  | { readonly type: 'journal_replayed'; readonly outcome: string }
   | { readonly type: 'grant_released'; readonly outcome: string }
 );
 

@@ -9,6 +9,8 @@ import type { OnCrashPoint } from './crash-points.ts';
 import { createDetachedRefreshes } from './detached-refreshes.ts';
 import type { OnGrantEvent } from './grant-events.ts';
 import { findGrantView } from './grant-view.ts';
+import { createJournal } from './journal.ts';
+import { createKeepPair, type Replayed, replayJournal } from './keep-pair.ts';
 import { createPacer } from './pacer.ts';
 import { createRefresh } from './refresh.ts';
 import { defaultRefreshTimes, type RefreshTimes } from './refresh-times.ts';
@@ -32,6 +34,8 @@ export type GrantsDeps = {
   readonly times?: Partial<RefreshTimes>;
   /** refreshes of a client id are spaced by this many milliseconds in this process; default 100 */
   readonly pacedEveryMs?: number;
+  /** where pairs go that the database cannot take; without it they are kept in memory only */
+  readonly journalFile?: string;
   readonly onEvent?: OnGrantEvent;
   readonly onCrashPoint?: OnCrashPoint;
 };
@@ -51,6 +55,8 @@ export type Grants = {
   retire(grantId: string): Promise<Retired>;
   /** Stores what an exchange outside a refresh brought, until it is stored; `settle` waits for it. */
   keep<T>(id: string, write: () => Promise<T>): Promise<T>;
+  /** Commits what a process that is gone left in the journal. For the start; rejects if the database is away. */
+  replayJournal(): Promise<Replayed>;
   /** Resolves when no refresh of this process is on its way: what Zoom gave us is stored. */
   settle(): Promise<void>;
   /** Starts nothing new, settles, and closes the listener. */
@@ -72,7 +78,11 @@ export function createGrants(deps: GrantsDeps): Grants {
   const clients = createClientSecrets(deps.clients);
   const wake = createWake(deps.listenUrl === undefined ? {} : { url: deps.listenUrl });
   const pacer = createPacer(deps.pacedEveryMs === undefined ? {} : { everyMs: deps.pacedEveryMs });
-  const refresh = createRefresh({ db, oauth, clients, vault, api, holder, times, pacer, onEvent, onCrashPoint });
+  const journal = deps.journalFile === undefined ? null : createJournal(deps.journalFile);
+  const keepPair = createKeepPair({ db, vault, api, onEvent, journal });
+  const refresh = createRefresh({
+    ...{ db, oauth, clients, vault, api, holder, times, pacer, keepPair, onEvent, onCrashPoint },
+  });
   const refreshes = createDetachedRefreshes(refresh, { onEvent });
   const accessToken = createAccessToken({ db, vault, clients, refreshes, wake, times, onEvent });
   return {
@@ -81,6 +91,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     secondLook: createSecondLook({ refreshes, find: (grantId) => findGrantView(db, grantId) }),
     retire: createRetire({ db, oauth, clients, times, accessToken, onEvent, onCrashPoint }),
     keep: (id, write) => refreshes.keep(id, write),
+    replayJournal: () => replayJournal({ db, vault, api, onEvent, journal }),
     settle: () => refreshes.settle(),
     async close() {
       refreshes.quiet();

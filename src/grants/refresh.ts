@@ -5,12 +5,13 @@ import type { Secret } from '../secret.ts';
 import type { TokenAnswer, ZoomClient, ZoomOauth } from '../zoom/oauth.ts';
 import { type ClientSecrets, isAboutCredentials, stopsTheClient } from './client-secrets.ts';
 import { closeBreaker, openBreaker, othersAreRefreshed, pauseClient } from './client-state-repository.ts';
-import { type Committed, commitPair } from './commit-pair.ts';
+import type { Committed } from './commit-pair.ts';
 import type { OnCrashPoint } from './crash-points.ts';
 import { startElapsed } from './elapsed.ts';
 import type { OnGrantEvent } from './grant-events.ts';
 import type { DeadReason, Tokens } from './grant-repository.ts';
 import { judgeRefusal } from './judge-refusal.ts';
+import type { createKeepPair } from './keep-pair.ts';
 import type { Pacer } from './pacer.ts';
 import { persist } from './persist.ts';
 import {
@@ -37,6 +38,7 @@ export type RefreshDeps = {
   readonly holder: string;
   readonly times: RefreshTimes;
   readonly pacer: Pacer;
+  readonly keepPair: ReturnType<typeof createKeepPair>;
   readonly onEvent: OnGrantEvent;
   readonly onCrashPoint: OnCrashPoint;
 };
@@ -80,11 +82,8 @@ export function createRefresh(deps: RefreshDeps) {
 
   /** Step 5: commit first, judge afterwards. */
   async function commit(attempt: Attempt, tokens: Tokens, sentRefresh: Secret): Promise<RefreshReport> {
-    const age = startElapsed();
     const { grantId } = attempt;
-    const committed = await persist(() => commitPair(db, vault, { attempt, tokens, sentRefresh, ageMs: age(), api }), {
-      onFailure: (error) => onEvent({ type: 'database_away', grantId, holdingPair: true, error }),
-    });
+    const committed = await deps.keepPair({ attempt, tokens, sentRefresh });
     await onCrashPoint('committed');
     const stale = committed.kind === 'stale';
     onEvent({ type: 'refresh_rotated', grantId, version: attempt.version + 1, recovery: attempt.recovery, stale });

@@ -36,6 +36,10 @@ export async function startServer(services: Services): Promise<ServerProcess> {
   });
   await app.listen({ host: config.http.host, port: config.http.port });
   const { address, port, family } = app.server.address() as AddressInfo;
+  // Not waited for: what stays in the journal is replayed at the next start, by whichever process.
+  services.connections.grants
+    .replayJournal()
+    .catch((error: unknown) => services.log.warn({ err: error }, 'the journal was not replayed'));
   const prune = setInterval(() => {
     pruneUsedClaims(services.db).catch((error: unknown) =>
       services.log.warn({ err: error }, 'used claims were not pruned'),

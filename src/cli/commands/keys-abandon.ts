@@ -22,7 +22,10 @@ new consent replaces the old one. Refused while the key is in STEWARD_KEYS: then
   async action(context) {
     const { io, open, print, options, args, mayAsk } = context;
     const keyId = args[0] as string;
-    const ring = io.env('STEWARD_KEYS') === undefined ? [] : parseKeyRing(io.env).ring;
+    const ring =
+      io.env('STEWARD_KEYS') === undefined && io.env('STEWARD_KEYS_FILE') === undefined
+        ? []
+        : parseKeyRing(io.env).ring;
     if (ring.some(({ id }) => id === keyId))
       throw new StewardError(
         'key_not_lost',
