@@ -19,6 +19,7 @@ import { runs } from './commands/runs.ts';
 import { server } from './commands/server.ts';
 import { serviceKey } from './commands/service-key.ts';
 import { status } from './commands/status.ts';
+import { vault } from './commands/vault.ts';
 import { verify } from './commands/verify.ts';
 import { worker } from './commands/worker.ts';
 import { zoomSimulator } from './commands/zoom-simulator.ts';
@@ -48,6 +49,7 @@ export const commands: readonly CommandFactory[] = [
   resume,
   prune,
   keys,
+  vault,
   serviceKey,
   zoomSimulator,
 ];

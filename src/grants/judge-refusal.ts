@@ -4,6 +4,7 @@ import type { DB } from '../db/schema.ts';
 import type { DeadReason } from './grant-repository.ts';
 import { type Attempt, endAttempt } from './refresh-attempt-repository.ts';
 import type { RefreshTimes } from './refresh-times.ts';
+import { isOfRewoundTime } from './rewound.ts';
 import { tellConnections } from './tell-connections.ts';
 
 export type Judged =
@@ -20,6 +21,8 @@ export type RefusalFacts = {
   readonly code: string;
   /** another attempt on this version ended unknown or never ended, or the last rotation brought no refresh token */
   readonly outcomeLost: boolean;
+  /** the database was put back in time, and this pair is of before: a later one may have replaced it */
+  readonly restored: boolean;
   readonly consentAgeDays: number;
   readonly pairAgeDays: number;
 };
@@ -32,6 +35,7 @@ const expiryToDays = 92;
  * never called the customer's doing. Pure.
  */
 function deadReasonOf(facts: RefusalFacts): DeadReason {
+  if (facts.restored) return 'restored';
   if (facts.outcomeLost) return 'refresh_lost';
   if (facts.code === '4735') return 'user_removed';
   if (facts.code === '4738') return 'app_uninstalled';
@@ -51,10 +55,11 @@ async function factsOf(trx: Transaction<DB>, attempt: Attempt, code: string): Pr
                     where a.grant_id = g.id and a.id <> ${attempt.id}
                       and ((a.version = g.version and (a.outcome is null or a.outcome = 'unknown'))
                         or (a.version = g.version - 1 and a.outcome = 'rotated' and a.detail = 'no_refresh_token'))) as "outcomeLost",
+           ${isOfRewoundTime} as restored,
            (extract(epoch from steward.now() - g.consented_at) / 86400)::float8 as "consentAgeDays",
            (extract(epoch from steward.now() - coalesce(g.refreshed_at, g.consented_at)) / 86400)::float8 as "pairAgeDays"
       from steward.grants g where g.id = ${attempt.grantId}`.execute(trx);
-  return { code, ...(rows[0] ?? { outcomeLost: false, consentAgeDays: 0, pairAgeDays: 0 }) };
+  return { code, ...(rows[0] ?? { outcomeLost: false, restored: false, consentAgeDays: 0, pairAgeDays: 0 }) };
 }
 
 /**
