@@ -1,5 +1,3 @@
-import type { Kysely } from 'kysely';
-import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import type { ClientSecrets } from './client-secrets.ts';
@@ -7,7 +5,7 @@ import { decideToken, type TokenWish, type Unavailable } from './decide.ts';
 import type { DetachedRefreshes } from './detached-refreshes.ts';
 import type { OnGrantEvent } from './grant-events.ts';
 import type { DeadReason } from './grant-repository.ts';
-import { findGrantView, type GrantView } from './grant-view.ts';
+import type { GrantView } from './grant-view.ts';
 import { type Patience, startPatience } from './patience.ts';
 import type { RefreshTimes } from './refresh-times.ts';
 import type { Vault } from './vault.ts';
@@ -39,7 +37,7 @@ export type AccessTokenOptions = Partial<TokenWish> & {
 const leastReadMs = 1_000;
 
 export type AccessTokenDeps = {
-  readonly db: Kysely<DB>;
+  find(grantId: string): Promise<GrantView | undefined>;
   readonly vault: Vault;
   readonly clients: ClientSecrets;
   readonly refreshes: DetachedRefreshes;
@@ -50,7 +48,7 @@ export type AccessTokenDeps = {
 
 /** Hands out access tokens: from the row while there is time left on it, else after one refresh, whoever does it. */
 export function createAccessToken(deps: AccessTokenDeps) {
-  const { db, vault, times, wake, refreshes, onEvent } = deps;
+  const { find, vault, times, wake, refreshes, onEvent } = deps;
   const refuse = (reason: Unavailable): AccessTokenResult => ({ kind: 'temporarily_unavailable', reason });
 
   function open(view: GrantView, column: 'sealed_access' | 'sealed_refresh'): Secret | null {
@@ -70,7 +68,7 @@ export function createAccessToken(deps: AccessTokenDeps) {
   async function read(grantId: string, patience: Patience): Promise<{ view: GrantView | undefined } | null> {
     const reading = startPatience(Math.max(patience.leftMs(), leastReadMs));
     try {
-      const view = findGrantView(db, grantId);
+      const view = find(grantId);
       return (await reading.during(view.then((found) => ({ view: found })))) ?? null;
     } finally {
       reading.end();

@@ -23,6 +23,7 @@ export type GrantEvent = { readonly grantId: string } & (
   | { readonly type: 'database_away'; readonly holdingPair: boolean; readonly error: unknown }
   | { readonly type: 'journal_failed'; readonly error: unknown }
   | { readonly type: 'journal_replayed'; readonly outcome: string }
+  | { readonly type: 'versions_went_back'; readonly known: number; readonly version: number }
   | { readonly type: 'grant_released'; readonly outcome: string }
 );
 

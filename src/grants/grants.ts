@@ -8,7 +8,6 @@ import { createClientSecrets } from './client-secrets.ts';
 import type { OnCrashPoint } from './crash-points.ts';
 import { createDetachedRefreshes } from './detached-refreshes.ts';
 import type { OnGrantEvent } from './grant-events.ts';
-import { findGrantView } from './grant-view.ts';
 import { createJournal } from './journal.ts';
 import { createKeepPair, type Replayed, replayJournal } from './keep-pair.ts';
 import { createPacer } from './pacer.ts';
@@ -18,6 +17,7 @@ import { createRetire, type Retired } from './retire.ts';
 import { createSecondLook, type SecondLook } from './second-look.ts';
 import type { TrustedApi } from './token-facts.ts';
 import type { Vault } from './vault.ts';
+import { createWatchedView } from './version-watch.ts';
 import { createWake } from './wake.ts';
 
 export type GrantsDeps = {
@@ -84,11 +84,12 @@ export function createGrants(deps: GrantsDeps): Grants {
     ...{ db, oauth, clients, vault, api, holder, times, pacer, keepPair, onEvent, onCrashPoint },
   });
   const refreshes = createDetachedRefreshes(refresh, { onEvent });
-  const accessToken = createAccessToken({ db, vault, clients, refreshes, wake, times, onEvent });
+  const find = createWatchedView({ db, onEvent });
+  const accessToken = createAccessToken({ find, vault, clients, refreshes, wake, times, onEvent });
   return {
     accessToken,
     call: createCall(accessToken),
-    secondLook: createSecondLook({ refreshes, find: (grantId) => findGrantView(db, grantId) }),
+    secondLook: createSecondLook({ refreshes, find }),
     retire: createRetire({ db, oauth, clients, times, accessToken, onEvent, onCrashPoint }),
     keep: (id, write) => refreshes.keep(id, write),
     replayJournal: () => replayJournal({ db, vault, api, onEvent, journal }),

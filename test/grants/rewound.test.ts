@@ -68,3 +68,28 @@ test('what was declared or suspected before it was said is renamed; what died be
   expect(await grantRow(database.db, suspect.grantId)).toMatchObject({ state: 'suspect', suspect_reason: 'restored' });
   expect(await grantRow(database.db, longDead.grantId)).toMatchObject({ dead_reason: 'revoked' });
 });
+
+test('a version that goes backwards holds all declarations until an operator has said what happened', async () => {
+  const { db } = database;
+  const { grantId } = await fileOne(db);
+  const before = await grantRow(db, grantId);
+  const { grants, events } = playGrants(db);
+  expect((await grants.accessToken(grantId)).kind).toBe('token');
+  const putBack = (): Promise<unknown> =>
+    sql`update steward.grants set version = ${before.version}, sealed_access = ${before.sealed_access}, sealed_refresh = ${before.sealed_refresh},
+               access_expires_at = steward.now() + interval '1 hour' where id = ${grantId}`.execute(db);
+  const switches = () => db.selectFrom('steward.switches').select(['name', 'reason']).execute();
+  expect(await switches()).toEqual([]);
+  await putBack();
+  await grants.accessToken(grantId);
+  expect(events).toContainEqual({ type: 'versions_went_back', grantId, known: 2, version: 1 });
+  expect(await switches()).toEqual([{ name: 'pause_declaring', reason: expect.stringContaining('vault rewound') }]);
+  await sayRewound(new Date());
+  await db.deleteFrom('steward.switches').execute();
+  await sql`update steward.grants set version = 2 where id = ${grantId}`.execute(db);
+  await grants.secondLook(grantId);
+  await putBack();
+  await grants.secondLook(grantId);
+  expect(events.filter(({ type }) => type === 'versions_went_back')).toHaveLength(2);
+  expect(await switches()).toEqual([]);
+});
