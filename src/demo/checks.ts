@@ -166,7 +166,7 @@ export const checks: readonly Check[] = [
            where b.id is null or l.id is null`,
     damage: `insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
              select gen_random_uuid(), b.event_type_id, o.id, 1, 'zoom_conference', '{}' from story.locations_before b, steward_app.organizations o
-              where b.kind = 'zoom_conference' and b.event_type_id not in (${servedPersonally}) order by b.id limit 1`,
+              where b.kind = 'zoom_conference' and not exists (select from (${servedPersonally}) s where s.id = b.event_type_id) order by b.id limit 1`,
   },
   {
     name: 'every other location is unchanged',
@@ -188,7 +188,7 @@ export const checks: readonly Check[] = [
     says: 'one copy for each removed location, the whole row and its place',
     sql: `select b.id from story.locations_before b left join steward_app.locations l on l.id = b.id
             left join steward.archived_locations a on (a.content ->> 'id')::uuid = b.id and a.place = b.position
-           where b.kind = 'zoom_conference' and b.event_type_id not in (${servedPersonally}) and a.id is null`,
+           where b.kind = 'zoom_conference' and not exists (select from (${servedPersonally}) s where s.id = b.event_type_id) and a.id is null`,
     damage: `delete from steward.archived_locations where id = (select id from steward.archived_locations order by id limit 1)`,
   },
   {
@@ -235,7 +235,7 @@ export const checks: readonly Check[] = [
     sql: `select b.id from story.locations_before b left join steward_app.locations l on l.id = b.id
            where b.kind = 'zoom_conference' and l::text is distinct from b.content
              and not exists (select from story.not_restorable n where n.event_type_id = b.event_type_id)
-          union all select a.id from steward_app.locations a where kind = 'zoom_conference' and id not in (select id from story.locations_before)`,
+          union all select a.id from steward_app.locations a where kind = 'zoom_conference' and not exists (select from story.locations_before b where b.id = a.id)`,
     damage: `update steward_app.locations set position = 9 where id = (
                select id from steward_app.locations where kind = 'zoom_conference'
                   and event_type_id not in (select event_type_id from story.not_restorable) order by id limit 1)`,
