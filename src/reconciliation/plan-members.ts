@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { firstKey, inRange } from './key-range.ts';
 import { desiredMembers, liveMembers, type OrganizationFacts } from './organization-facts.ts';
-import { compareWholeTables } from './planner.ts';
+import { compareBySets, compareWholeTables } from './planner.ts';
 import type { MemberResult } from './results.ts';
 
 /** Members for whom the same is stored and should be. */
@@ -66,8 +66,11 @@ async function compared(
 ): Promise<readonly MemberGroup[]> {
   // Whom a rollout includes is a fact as well; under an assumed one the stored facts say nothing.
   const rolloutAssumed = now !== null && (now.rollout !== assumed.rollout || hasOtherRollout(now, assumed));
+  const restore = await compareBySets(db);
   const doubtful =
     rolloutAssumed || trustNothing ? null : await listDoubtful(db, assumed, pageSize * mostDoubtfulPages);
+  const stored = doubtful === null ? [] : await compareStored(db, now, assumed, doubtful);
+  await restore();
   const groups = new Map<string, MemberGroup>();
   const add = (found: readonly MemberGroup[]): void => {
     for (const group of found) mergeGroup(groups, group);
@@ -80,7 +83,7 @@ async function compared(
       after = page.last;
     }
   } else {
-    add(await compareStored(db, now, assumed, doubtful));
+    add(stored);
     for (let from = 0; from < doubtful.length; from += pageSize)
       add(await compareLive(db, now, assumed, doubtful.slice(from, from + pageSize)));
   }

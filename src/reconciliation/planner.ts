@@ -28,19 +28,25 @@ const wholeTables: Readonly<Record<string, string>> = {
   enable_sort: 'off',
 };
 
-/**
- * Has the planner hash whole tables against each other until the function it gives is called; the transaction may be
- * the caller's.
- */
-export async function compareWholeTables(db: Database): Promise<() => Promise<void>> {
-  const set = (values: Readonly<Record<string, string>>) =>
+/** Sets these until the function it gives is called; the transaction may be the caller's. */
+async function setForNow(db: Database, values: Readonly<Record<string, string>>): Promise<() => Promise<void>> {
+  const set = (to: Readonly<Record<string, string>>) =>
     sql<{ before: Record<string, string> }>`
-      select (select jsonb_object_agg(key, current_setting(key)) from jsonb_each_text(${JSON.stringify(values)}::jsonb)) as before,
-             (select count(set_config(key, value, true)) from jsonb_each_text(${JSON.stringify(values)}::jsonb))`.execute(
+      select (select jsonb_object_agg(key, current_setting(key)) from jsonb_each_text(${JSON.stringify(to)}::jsonb)) as before,
+             (select count(set_config(key, value, true)) from jsonb_each_text(${JSON.stringify(to)}::jsonb))`.execute(
       db,
     );
-  const { rows } = await set(wholeTables);
+  const { rows } = await set(values);
   return async () => {
     await set(rows[0]?.before ?? {});
   };
 }
+
+/** Has the planner hash whole tables against each other until the function it gives is called. */
+export const compareWholeTables = (db: Database): Promise<() => Promise<void>> => setForNow(db, wholeTables);
+
+/**
+ * Has the planner never compare row by row until the function it gives is called. Before a table has statistics it
+ * takes an organization for a single row (measured: 10,000 members compared in 27 s, with this in 0.04 s).
+ */
+export const compareBySets = (db: Database): Promise<() => Promise<void>> => setForNow(db, { enable_nestloop: 'off' });
