@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * What goes wrong. `latency` waits, `hold` waits until released, `blackhole` never answers; `reset` cuts the
  * connection, `truncate` cuts the answer in the middle. `when` says whether Zoom has done it before that.
@@ -5,10 +7,12 @@
 export type FaultRule = {
   /** an endpoint by name, a group like `oauth.*`, or `*` */
   readonly endpoint: string;
-  /** calls it applies to; Infinity is not JSON, so null means all */
+  /** calls it applies to, 1 by default; Infinity is not JSON, so null means all */
   readonly count?: number | null;
   /** calls that pass first */
   readonly skip?: number;
+  /** share of the calls it applies to, above 0 up to 1, drawn from the simulator's seed; then `count` is null by default */
+  readonly probability?: number;
   /** only calls of this client id */
   readonly clientId?: string;
   readonly kind:
@@ -56,18 +60,25 @@ export type Faults = {
 const matches = (rule: string, endpoint: string): boolean =>
   rule === '*' || rule === endpoint || (rule.endsWith('.*') && endpoint.startsWith(rule.slice(0, -1)));
 
+/** The nth draw of a rule, from 0 to below 1: the same for the same seed. */
+const draw = (seed: string, id: string, n: number): number =>
+  createHash('sha256').update(`${seed}:${id}:${n}`).digest().readUInt32BE() / 2 ** 32;
+
 /** Rules in order; what is held is released when its rule goes. */
-export function createFaults(): Faults {
-  let faults: (Fault & { passed: number })[] = [];
+export function createFaults(seed: string): Faults {
+  let faults: (Fault & { passed: number; drawn: number })[] = [];
   let made = 0;
   return {
     add(rule) {
+      const { probability } = rule;
+      if (probability !== undefined && !(probability > 0 && probability <= 1))
+        throw new Error(`Expected a probability above 0 and up to 1, got ${probability}`);
       made += 1;
       let release = (): void => {};
       const released = new Promise<void>((resolve) => {
         release = resolve;
       });
-      const fault = { ...rule, id: `fault-${made}`, applied: 0, passed: 0, released, release };
+      const fault = { ...rule, id: `fault-${made}`, applied: 0, passed: 0, drawn: 0, released, release };
       faults.push(fault);
       return fault;
     },
@@ -75,10 +86,15 @@ export function createFaults(): Faults {
       for (const fault of faults) {
         if (!matches(fault.endpoint, endpoint)) continue;
         if (fault.clientId !== undefined && fault.clientId !== clientId) continue;
-        if (fault.count !== null && fault.applied >= (fault.count ?? 1)) continue;
+        const { probability, count = probability === undefined ? 1 : null } = fault;
+        if (count !== null && fault.applied >= count) continue;
         if (fault.passed < (fault.skip ?? 0)) {
           fault.passed += 1;
           continue;
+        }
+        if (probability !== undefined) {
+          fault.drawn += 1;
+          if (draw(seed, fault.id, fault.drawn) >= probability) continue;
         }
         fault.applied += 1;
         return fault;

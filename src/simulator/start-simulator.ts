@@ -75,7 +75,7 @@ function createState(options: SimulatorOptions): ZoomState {
     world,
     families: createGrantFamilies({ clock, world, seed, toggles }),
     ledger: createLedger(),
-    faults: createFaults(),
+    faults: createFaults(seed),
     limits: createRateLimits({ clock, toggles }),
     webhooks: createWebhooks({ clock, seed, toggles }),
     codes: new Map(),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createControlClient } from '../../src/simulator/control-client.ts';
+import { createFaults } from '../../src/simulator/faults.ts';
 import { pairwiseProfiles } from '../../src/simulator/pairwise.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/start-simulator.ts';
 import { toggleNames, toggleTable } from '../../src/simulator/toggles.ts';
@@ -292,6 +293,22 @@ describe('faults', () => {
     for (let at = 0; at < 4; at += 1) statuses.push((await call(simulator, pair, 'GET /users/me')).status);
     expect(statuses).toEqual([200, 503, 503, 200]);
     expect(simulator.control.faults().map(({ applied }) => applied)).toEqual([2, 0]);
+  });
+
+  test('by probability: as often as said, the same again for the same seed, and others for another', () => {
+    const drawn = (seed: string): boolean[] => {
+      const faults = createFaults(seed);
+      faults.add({ endpoint: 'users.*', kind: 'reset', probability: 0.3 });
+      return Array.from({ length: 1_000 }, () => faults.take('users.me', null) !== null);
+    };
+    const once = drawn('seed');
+    expect(drawn('seed')).toEqual(once);
+    expect(drawn('another')).not.toEqual(once);
+    const struck = once.filter(Boolean).length;
+    expect(struck).toBeGreaterThan(250);
+    expect(struck).toBeLessThan(350);
+    for (const probability of [0, 1.1, Number.NaN])
+      expect(() => simulator.control.addFault({ endpoint: '*', kind: 'reset', probability })).toThrow(/probability/);
   });
 
   test('a caller that hangs up is written down as gone, and Zoom acts all the same', async () => {
