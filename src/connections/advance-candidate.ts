@@ -7,7 +7,7 @@ import type { ConfirmReason } from './confirmation-rule.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
 import { identifyCandidate } from './identify-candidate.ts';
 import { lookAtGrant } from './look-at-grant.ts';
-import { settleCandidate } from './settle-candidate.ts';
+import { nextGrantLook, settleCandidate } from './settle-candidate.ts';
 import { settlePending } from './settle-pending.ts';
 import { judge, type Verdict } from './verdict.ts';
 
@@ -36,10 +36,11 @@ async function fail(
   deps: ConnectionDeps,
   candidateId: string,
   verdict: Extract<Verdict, { result: 'failed' }>,
+  { wasWaiting = false }: { readonly wasWaiting?: boolean } = {},
 ): Promise<Advanced> {
   return deps.db.transaction().execute(async (trx): Promise<Advanced> => {
     const { connection, candidate } = await lockCandidate(trx, candidateId);
-    if (!candidate.open || candidate.state === 'awaiting_confirmation') return { state: 'ended' };
+    if (!candidate.open || (candidate.state === 'awaiting_confirmation') !== wasWaiting) return { state: 'ended' };
     await trx
       .updateTable('steward.candidates')
       .set({ state: 'failed', verdict: JSON.stringify(verdict), look_due_at: null, ended_at: sql`steward.now()` })
@@ -67,6 +68,27 @@ async function fail(
 }
 
 /**
+ * What waits for an owner was judged already; its token is kept alive, and only a grant that is dead – after two looks at
+ * the token endpoint – ends it: the owner shall not confirm what Zoom has ended, and somebody must approve again.
+ */
+async function keepAlive(
+  deps: ConnectionDeps,
+  candidate: Awaited<ReturnType<typeof getCandidate>>,
+  options: { readonly signal?: AbortSignal },
+): Promise<Advanced> {
+  await deps.db
+    .updateTable('steward.candidates')
+    .set({ look_due_at: nextGrantLook })
+    .where('id', '=', candidate.id)
+    .where('state', '=', 'awaiting_confirmation')
+    .execute();
+  const verdict = judge(await lookAtGrant(deps, candidate.grant_id as string, options), deps.expectations);
+  if (verdict.result === 'failed' && verdict.evidence === 'grant')
+    return fail(deps, candidate.id, verdict, { wasWaiting: true });
+  return { state: 'awaiting_confirmation', reason: candidate.confirm_reason as ConfirmReason };
+}
+
+/**
  * Takes a candidate as far as it goes now: who consented, the verdict, the people found, then active by rule or
  * waiting for a person. Safe to run twice and at once; every step is decided under the connection's lock.
  */
@@ -82,7 +104,7 @@ export async function advanceCandidate(
   const candidate = await getCandidate(deps.db, candidateId);
   if (!candidate.open || candidate.grant_id === null || candidate.expired) return { state: 'ended' };
   if (candidate.state === 'awaiting_confirmation') {
-    return { state: 'awaiting_confirmation', reason: candidate.confirm_reason as ConfirmReason };
+    return keepAlive(deps, candidate, options);
   }
   const verdict = judge(await lookAtGrant(deps, candidate.grant_id, options), deps.expectations);
   switch (verdict.result) {

@@ -20,7 +20,7 @@ export async function listDueCandidates(db: Database, limit = 100): Promise<stri
   const { rows } = await sql<{ id: string }>`
     select id from steward.candidates
      where look_due_at <= (select steward.now()) and expires_at > (select steward.now())
-       and (state in ('exchanged', 'unidentified', 'verifying', 'waiting') or sealed_access is not null)
+       and (state in ('exchanged', 'unidentified', 'verifying', 'waiting', 'awaiting_confirmation') or sealed_access is not null)
      order by look_due_at limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }

@@ -120,7 +120,7 @@ export async function extendConnectLink(
   assertOpen(link);
   const { rows } = await sql<{ expires_at: Date }>`
     update steward.connect_links
-       set expires_at = steward.now() + ${linkLifetimeDays} * interval '1 day', reminded_at = null
+       set expires_at = steward.now() + ${linkLifetimeDays} * interval '1 day'
      where id = ${linkId} and state = 'open' and expires_at > steward.now() returning expires_at`.execute(trx);
   if (!rows[0]) throw new StewardError('link_not_open', 'Expected an open link, this one has expired; make a new one.');
   await insertAudit(trx, {
@@ -164,13 +164,14 @@ export async function endLink(
     readonly actor: Actor;
   },
 ): Promise<void> {
-  const { numUpdatedRows } = await trx
+  const ended = await trx
     .updateTable('steward.connect_links')
     .set({ state: end.state, ended_at: sql`steward.now()` })
     .where('id', '=', end.linkId)
     .where('state', '=', 'open')
+    .returning(['issuer_member_id as issuerMemberId', 'issuer_operator as issuerOperator'])
     .executeTakeFirst();
-  if (numUpdatedRows === 0n) return;
+  if (!ended) return;
   await trx
     .updateTable('steward.connect_attempts')
     .set({ state: 'void', outcome: `link_${end.state}`, sealed_verifier: null, ended_at: sql`steward.now()` })
@@ -189,7 +190,8 @@ export async function endLink(
     organizationId: end.organizationId,
     type: 'connection.link_ended',
     subjectId: end.connectionId,
-    data: { linkId: end.linkId, ended: end.state },
+    // Whose link it was, so that they are told.
+    data: { linkId: end.linkId, ended: end.state, ...ended },
   });
   await settlePending(trx, end.connectionId);
 }

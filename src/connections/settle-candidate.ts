@@ -15,6 +15,9 @@ import type { Verdict } from './verdict.ts';
 /** How long a passed candidate waits for an owner or admin (lifecycle §2). */
 const confirmationLifetimeHours = 72;
 
+/** Until an owner has decided, whether the grant still lives is looked at so often. */
+export const nextGrantLook = sql<Date>`steward.now() + interval '12 hours'`;
+
 type Locked = Awaited<ReturnType<typeof lockCandidate>>;
 
 /**
@@ -103,7 +106,7 @@ export async function settleCandidate(
       .updateTable('steward.candidates')
       .set({
         state: 'awaiting_confirmation',
-        look_due_at: null,
+        look_due_at: nextGrantLook,
         expires_at: sql`steward.now() + ${confirmationLifetimeHours} * interval '1 hour'`,
       })
       .where('id', '=', candidateId)

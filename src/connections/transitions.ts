@@ -122,7 +122,8 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
     cancels: true,
   }),
   disconnect_stale: row('refused', 'refused', 'refused', 'refused', 'refused', { audited: true }),
-  cascade_finished: row('never', 'never', 'never', 'never', 'none', {
+  // Pending where a link was made, or somebody approved, while it ran.
+  cascade_finished: row('never', 'never', 'never', 'never', 'back', {
     tells: ['connection.disconnected', 'disconnecting'],
   }),
   cascade_stuck: row('never', 'never', 'never', 'never', '=', { audited: true }),

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sql } from 'kysely';
 import { callbackPath } from '../compose.ts';
 import { beginAttempt } from '../connections/attempts.ts';
 import type { ConnectionDeps } from '../connections/connection-deps.ts';
@@ -130,7 +131,9 @@ async function findCandidate(deps: ConnectionDeps, candidateId: string, browser:
   return deps.db
     .selectFrom('steward.candidates as c')
     .innerJoin('steward.connect_attempts as a', 'a.id', 'c.attempt_id')
+    .leftJoin('steward.connect_links as l', 'l.id', 'c.link_id')
     .select(['c.state', 'c.verdict'])
+    .select(sql<boolean>`coalesce(l.state = 'open' and l.expires_at > steward.now(), false)`.as('linkOpen'))
     .where('c.id', '=', candidateId)
     .where('a.browser_hash', '=', hashSecret(browser))
     .executeTakeFirst();

@@ -116,8 +116,22 @@ type CandidateState =
   | 'cancelled'
   | 'superseded';
 
+/** How the link goes on after an approval that came to nothing. */
+const goOn = (linkOpen: boolean): string =>
+  linkOpen
+    ? 'The link still works: ask for what is missing and open it again, or pass it on to another Zoom admin.'
+    : 'The link has ended; ask an owner or admin of the organization for a new one.';
+
 /** What the page says to the Zoom admin who approved. */
-export function explainVerdict({ state, verdict }: { state: CandidateState; verdict: unknown }): VerdictExplanation {
+export function explainVerdict({
+  state,
+  verdict,
+  linkOpen,
+}: {
+  state: CandidateState;
+  verdict: unknown;
+  linkOpen: boolean;
+}): VerdictExplanation {
   const missing = (verdict as { missing?: readonly string[] } | null)?.missing ?? [];
   switch (state) {
     case 'exchanged':
@@ -141,14 +155,19 @@ export function explainVerdict({ state, verdict }: { state: CandidateState; verd
         'Every member without a Zoom of their own now uses your organization’s. You can close this page.',
       );
     case 'failed':
+      if (missing.some((item) => item.startsWith('access: ')))
+        return shown('Zoom has ended this approval', `Nothing was connected through it. ${goOn(linkOpen)}`);
       return shown(
         'Something is missing',
-        'Your Zoom user lacks what is needed. Ask for it, or pass the link on to another Zoom admin; it keeps working. Missing:',
+        `Zoom let you approve, but what was approved does not suffice. ${goOn(linkOpen)} Missing:`,
         false,
         missing,
       );
     case 'expired':
-      return shown('This approval has expired', 'Open the link again, or ask for a new one.');
+      return shown(
+        'This approval has expired',
+        `Zoom did not answer for 24 hours, or nobody of the organization confirmed it for 72. ${goOn(linkOpen)}`,
+      );
     case 'cancelled':
       return shown('This was cancelled', 'The link was withdrawn or the organization disconnected.');
     case 'superseded':

@@ -5,7 +5,7 @@ import {
   finishOrganizationDisconnect,
   releaseUndoneGrants,
 } from '../../src/connections/finish-disconnect.ts';
-import { createConnectLink } from '../../src/connections/links.ts';
+import { createConnectLink, revokeConnectLink } from '../../src/connections/links.ts';
 import { endGoneOrganizations, watchPlans } from '../../src/connections/plan-and-organization.ts';
 import { endConnection, requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { nameStuckCascades } from '../../src/connections/stuck-cascades.ts';
@@ -134,6 +134,19 @@ describe('disconnecting', () => {
       await db.transaction().execute((trx) => finishDisconnect(trx, { connectionId, generation: 3, runId: runId! })),
     ).toEqual({ outcome: 'superseded' });
     expect((await row()).state).toBe('active');
+  });
+
+  it('a link made while the cascade runs is open afterwards too: pending, and back to none when it ends', async () => {
+    const { db, disconnect, row, endRun, organization } = await setting();
+    await disconnect();
+    const asker = { memberId: organization.owner.id };
+    const { linkId } = await createConnectLink(db, { organizationId: organization.id, asker });
+    expect((await row()).state).toBe('disconnecting');
+    await endRun();
+    expect(await finishOrganizationDisconnect(db, organization.id)).toEqual({ outcome: 'finished' });
+    expect(await row()).toMatchObject({ state: 'pending', generation: 3, grant_id: null });
+    await db.transaction().execute((trx) => revokeConnectLink(trx, { linkId, asker }));
+    expect((await row()).state).toBe('none');
   });
 
   it('and reconnecting race for the last moment: whoever is second sees the other, nothing is left between', async () => {

@@ -4,6 +4,7 @@ import { expireCandidates } from '../../connections/expire-candidates.ts';
 import { releaseUndoneGrants } from '../../connections/finish-disconnect.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { endGoneOrganizations, watchPlans } from '../../connections/plan-and-organization.ts';
+import { remindLinks } from '../../connections/remind-links.ts';
 import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
 import { forgetWebhooks, tellSilentApps } from '../../connections/webhook-sources.ts';
 import type { Database } from '../../db/database.ts';
@@ -34,6 +35,7 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
     const { links, attempts } = await expireLinks(db);
     return links + attempts;
   }),
+  links_reminded: counted((db) => remindLinks(db)),
   organizations_gone: counted((db) => endGoneOrganizations(db)),
   plans_ended: counted((db) => watchPlans(db)),
   runs_left_behind: findRunsLeftBehind,
