@@ -7,6 +7,7 @@ import { disconnect } from './commands/disconnect.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { keys } from './commands/keys.ts';
+import { mappings } from './commands/mappings.ts';
 import { members } from './commands/members.ts';
 import { migrate } from './commands/migrate.ts';
 import { pause } from './commands/pause.ts';
@@ -36,6 +37,7 @@ export const commands: readonly CommandFactory[] = [
   doctor,
   members,
   explain,
+  mappings,
   connectLink,
   confirm,
   verify,

@@ -52,6 +52,35 @@ export type DisconnectPreview = {
   readonly bookingsDetached: number;
 };
 
+/** Which member hosts as which Zoom user: a CSV text (docs/directory.md), or a list. Ids or e-mail addresses; null ends a mapping. */
+export type MappingWishes =
+  | { readonly csv: string }
+  | { readonly entries: readonly { readonly member: string; readonly zoomUser: string | null }[] };
+
+/** What wishes would do, or did. */
+export type MappingSummary = {
+  readonly new: number;
+  readonly moved: number;
+  readonly ended: number;
+  readonly unchanged: number;
+  /** lines without a Zoom user: left as they are */
+  readonly blank: number;
+  /** how often each problem occurs, e.g. unknown_member */
+  readonly problems: Readonly<Record<string, number>>;
+  readonly lines: readonly { readonly line: number; readonly problem: string }[];
+  readonly ignoredColumns: readonly string[];
+};
+
+export type Mapping = {
+  readonly memberId: string;
+  readonly zoomUserId: string;
+  /** person, or domain where it follows from two domains that mean the same people */
+  readonly origin: 'person' | 'domain';
+  readonly actor: string;
+  /** ISO 8601 */
+  readonly createdAt: string;
+};
+
 export type MeetingRequest = {
   readonly organizationId: string;
   /** member who hosts */
@@ -183,6 +212,24 @@ export function createSteward(options: StewardOptions) {
 
     /** Takes the offer to restore what the last disconnect removed. */
     restore: (input: { by: ActingMember }): Promise<{ runId: string }> => requestAs(input.by, 'connection/restore', {}),
+
+    mappings: {
+      /** A thousand at a time; `next` is what to give as `after`. */
+      list: (input: {
+        organizationId: string;
+        after?: string;
+      }): Promise<{ mappings: Mapping[]; next: string | null }> =>
+        request({
+          method: 'GET',
+          path: `${organizationPath(input.organizationId)}/mappings${input.after === undefined ? '' : `?after=${encodeURIComponent(input.after)}`}`,
+        }),
+      /** What the wishes would do, line by line; changes nothing. */
+      preview: ({ by, ...wishes }: { by: ActingMember } & MappingWishes): Promise<MappingSummary> =>
+        requestAs(by, 'mappings/preview', wishes),
+      /** Does all of it or nothing; `by` must be an owner. Refused as mappings_refused, with the lines. */
+      write: ({ by, ...wishes }: { by: ActingMember } & MappingWishes): Promise<MappingSummary> =>
+        requestAs(by, 'mappings', wishes),
+    },
 
     meetings: {
       /** Makes a meeting with the host that the rule gives. */

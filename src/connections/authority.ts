@@ -43,6 +43,22 @@ export async function assertMayManage(trx: Transaction<DB>, organizationId: stri
   );
 }
 
+/** Refuses everybody but owners of the organization, and operators with a reason (lifecycle §6: mappings). */
+export async function assertIsOwner(trx: Transaction<DB>, organizationId: string, asker: Asker): Promise<void> {
+  await assertMayManage(trx, organizationId, asker);
+  if ('operator' in asker) return;
+  const row = await trx
+    .selectFrom('steward_app.members')
+    .select('role')
+    .where('id', '=', asker.memberId)
+    .where('organization_id', '=', organizationId)
+    .executeTakeFirst();
+  if (row?.role === 'owner') return;
+  throw new StewardError('owner_only', 'Expected an owner of the organization, got an admin; ask an owner to do it.', {
+    context: { organizationId, memberId: asker.memberId },
+  });
+}
+
 export type LiveOrganization = {
   readonly id: string;
   readonly name: string;

@@ -274,6 +274,20 @@ export interface DirectoryUsersTable {
   seen_at: Timestamp;
 }
 
+/** Domains whose addresses mean the same people in an organization: anna@domain may be the Zoom user anna@same_as, and the other way round. */
+export interface DomainEquivalencesTable {
+  /** The organization. */
+  organization_id: string;
+  /** Domain as in address keys; the smaller of the two. */
+  domain: string;
+  /** The other one. */
+  same_as: string;
+  /** Who said so. */
+  actor: string;
+  /** When. */
+  created_at: Timestamp;
+}
+
 /** Event types that were left without any location. */
 export interface EventTypeFlagsTable {
   /** The event type. */
@@ -810,6 +824,8 @@ export interface ZoomUserMappingsTable {
   actor: string;
   /** When. */
   created_at: Generated<Timestamp>;
+  /** person: an owner or operator made it; domain: follows from an equivalence of domains, and goes with it. */
+  origin: Generated<'person' | 'domain'>;
 }
 
 /** Booked meetings. */
@@ -979,6 +995,7 @@ export interface DB {
   'steward.directory_lookups': DirectoryLookupsTable;
   'steward.directory_staging': DirectoryStagingTable;
   'steward.directory_users': DirectoryUsersTable;
+  'steward.domain_equivalences': DomainEquivalencesTable;
   'steward.event_type_flags': EventTypeFlagsTable;
   'steward.events': EventsTable;
   'steward.grants': GrantsTable;

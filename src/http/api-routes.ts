@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { plainForms } from '../connections/address-forms.ts';
 import { confirmCandidate } from '../connections/confirm-candidate.ts';
 import { createConnectLink } from '../connections/links.ts';
 import { requestDisconnect } from '../connections/request-disconnect.ts';
@@ -9,6 +10,7 @@ import type { Secret } from '../secret.ts';
 import { ApiError } from './api-error.ts';
 import { type ConnectPagesOptions, linkUrl } from './connect-pages.ts';
 import { findConnectionStatus } from './connection-status.ts';
+import { mappingRoutes } from './mapping-routes.ts';
 import { refuseMeeting } from './meeting-refusals.ts';
 import {
   createMeeting,
@@ -117,6 +119,8 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
       );
     return reply.code(202).send({ runId });
   });
+
+  mappingRoutes(app, { db, forms: plainForms, reader, manager });
 
   app.post('/v1/meetings', async (request, reply) => {
     const body = meetingRequest.parse(request.body);

@@ -39,6 +39,8 @@ export const refusalStatus: Readonly<Record<string, number>> = {
   nothing_to_disconnect: 409,
   name_mismatch: 409,
   stale_preview: 409,
+  owner_only: 403,
+  not_connected: 409,
 };
 
 function toApiError(error: unknown): ApiError | undefined {

@@ -16,7 +16,11 @@ const cells = (text: string): string[][] =>
     .map((row) => row.slice(1, -1));
 
 test('every call of the API is in the contract, and no other', () => {
-  const made = [...read('src/http/api-routes.ts').matchAll(/app\.(get|post|patch|delete)\('(\/v1\/[^']+)'/g)];
+  const made = [
+    ...`${read('src/http/api-routes.ts')}${read('src/http/mapping-routes.ts')}`.matchAll(
+      /app\.(get|post|patch|delete)\('(\/v1\/[^']+)'/g,
+    ),
+  ];
   const documented = cells(section('Calls')).map(([call]) => /^`([A-Z]+ \S+)`/.exec(call ?? '')?.[1]);
   expect(documented.sort()).toEqual(made.map(([, method, path]) => `${method?.toUpperCase()} ${path}`).sort());
 });
@@ -24,7 +28,9 @@ test('every call of the API is in the contract, and no other', () => {
 test('every refusal is in the contract, with its status', () => {
   const documented = new Map(cells(section('Refusals')).map(([code, status]) => [code?.replaceAll('`', ''), status]));
   for (const [code, status] of Object.entries(refusalStatus)) expect(documented.get(code), code).toBe(String(status));
-  const sources = ['api-routes', 'service-keys', 'member-claims', 'gateway'].map((name) => read(`src/http/${name}.ts`));
+  const sources = ['api-routes', 'mapping-routes', 'service-keys', 'member-claims', 'gateway'].map((name) =>
+    read(`src/http/${name}.ts`),
+  );
   const thrown = [...sources.join('\n').matchAll(/new ApiError\(\s*(\d+),\s*'([a-z_]+)'/g)];
   expect(thrown.length).toBeGreaterThan(8);
   for (const [, status, code] of thrown) expect(documented.get(code), code).toBe(status);

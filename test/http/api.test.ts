@@ -290,3 +290,34 @@ test('nothing that was logged holds a token, a key or a link', async () => {
   expect(access.kind).toBe('token');
   for (const secret of secrets) expect(log.join('\n')).not.toContain(secret);
 });
+
+describe('mappings', () => {
+  test('an owner previews and writes them; who hosts as whom is right at once; refused ones name their line', async () => {
+    const { members, owner, organizationId } = at();
+    const steward = await at().client();
+    const [without, first] = [members[3] as string, members[5] as string];
+    expect(
+      await steward.mappings.preview({ by: owner, csv: `member_id,zoom_user\n${without},zu_admin` }),
+    ).toMatchObject({ new: 1, problems: {} });
+    const entries = [{ member: without, zoomUser: 'zu_admin' }];
+    expect(await steward.mappings.write({ by: owner, entries })).toMatchObject({ new: 1 });
+    expect(await steward.resolve(without)).toMatchObject({ hosting: 'can_host', zoomUserId: 'zu_admin' });
+    expect(await steward.mappings.list({ organizationId })).toMatchObject({
+      mappings: [{ memberId: without, zoomUserId: 'zu_admin', origin: 'person', actor: `member:${owner.memberId}` }],
+      next: null,
+    });
+    const bad = [...entries, { member: first, zoomUser: 'nobody' }];
+    const refused = await steward.mappings.write({ by: owner, entries: bad }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({
+      code: 'mappings_refused',
+      status: 409,
+      details: { lines: [{ line: 2, problem: expect.stringContaining('unknown_zoom_user') }] },
+    });
+    const ended = await steward.mappings.write({ by: owner, entries: [{ member: without, zoomUser: null }] });
+    expect(ended).toMatchObject({ ended: 1 });
+    expect(await refusalOf(steward.mappings.write({ by: at().user, entries }))).toEqual({
+      status: 403,
+      code: 'not_an_admin',
+    });
+  });
+});
