@@ -13,6 +13,7 @@ export type Offence =
   | 'wrong_kind_of_token'
   | 'code_sent_again'
   | 'unknown_path'
+  | 'wrong_host'
   | 'followed_redirect'
   | 'reused_connection'
   | 'page_too_large';

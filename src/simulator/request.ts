@@ -38,6 +38,17 @@ export function judgeUrl({ url, entry }: ZoomRequest): void {
   }
 }
 
+const zoomHost = /^(?:(api)(?:-[a-z]{2})?\.)?zoom\.us$/;
+
+/**
+ * Whether a request came to the host that serves this path: OAuth on zoom.us, the API on api.zoom.us and its regions.
+ * Only callers who come by Zoom's own names can get it wrong.
+ */
+export function isRightHost(host: string, path: string): boolean {
+  const named = zoomHost.exec(host);
+  return named === null || path.startsWith('/v2/') === (named[1] === 'api');
+}
+
 /** Marks parameters that are not documented, or given twice. */
 export function judgeParameters(entry: LedgerEntry, given: URLSearchParams, allowed: readonly string[]): boolean {
   const names = [...given.keys()];

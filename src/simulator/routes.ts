@@ -38,13 +38,14 @@ const table: readonly Route[] = [
 
 export type Matched = { readonly endpoint: string; handle(state: ZoomState, request: ZoomRequest): Answer };
 
-const unknownPath: Matched = {
+/** What Zoom does not serve, or not there. */
+export const nowhere = (offence: 'unknown_path' | 'followed_redirect' | 'wrong_host'): Matched => ({
   endpoint: 'unknown',
-  handle(_state, request) {
-    request.entry.offences.push(request.url.pathname === trapPath ? 'followed_redirect' : 'unknown_path');
+  handle(_state, { entry }) {
+    entry.offences.push(offence);
     return apiError(404, 404, 'Not found.');
   },
-};
+});
 
 /** Which endpoint a request is for; its name may depend on the body. */
 export function matchRoute(method: string, path: string, body: string): Matched {
@@ -55,12 +56,12 @@ export function matchRoute(method: string, path: string, body: string): Matched 
     try {
       argument = decodeURIComponent(found[1] ?? '');
     } catch {
-      return unknownPath;
+      return nowhere('unknown_path');
     }
     return {
       endpoint: endpoint === 'oauth.token' ? tokenEndpointName(body) : endpoint,
       handle: (state, request) => handler(state, request, argument),
     };
   }
-  return unknownPath;
+  return nowhere(path === trapPath ? 'followed_redirect' : 'unknown_path');
 }

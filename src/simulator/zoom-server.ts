@@ -5,8 +5,8 @@ import type { Answer } from './answers.ts';
 import { faultyAnswer } from './fault-answers.ts';
 import type { Fault } from './faults.ts';
 import type { LedgerEntry } from './ledger.ts';
-import { judgeUrl, noteCaller, readBody, type ZoomRequest } from './request.ts';
-import { matchRoute } from './routes.ts';
+import { isRightHost, judgeUrl, noteCaller, readBody, type ZoomRequest } from './request.ts';
+import { matchRoute, nowhere } from './routes.ts';
 import { skewMs } from './simulated-clock.ts';
 import type { ZoomState } from './zoom-state.ts';
 
@@ -98,7 +98,8 @@ export function createZoomServer(state: ZoomState, tls?: Tls): Server {
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(message.url ?? '/', state.baseUrl);
     const body = await readBody(message);
-    const matched = matchRoute(message.method ?? '', url.pathname, body);
+    const rightHost = isRightHost(message.headers.host ?? '', url.pathname);
+    const matched = rightHost ? matchRoute(message.method ?? '', url.pathname, body) : nowhere('wrong_host');
     const isReused = connections.has(message.socket);
     if (!isReused) {
       connectionsMade += 1;

@@ -15,11 +15,11 @@ import { verifyConnection } from '../../src/connections/verify-connection.ts';
 import { createGrants } from '../../src/grants/grants.ts';
 import { createVault } from '../../src/grants/vault.ts';
 import { Secret } from '../../src/secret.ts';
-import { type Simulator, startSimulator } from '../../src/simulator/start-simulator.ts';
 import { createZoomApi } from '../../src/zoom/api.ts';
-import { simulatorEndpoints } from '../../src/zoom/endpoints.ts';
+import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
 import { createZoomOauth, type ZoomClient } from '../../src/zoom/oauth.ts';
 import { useDatabase } from '../support/database.ts';
+import { startZoomByName } from '../zoom/zoom-by-name.ts';
 import { connectionRow, insertOrganization, type TestOrganization, toldTypes } from './organization.ts';
 
 const database = useDatabase();
@@ -33,7 +33,8 @@ async function play(profile: 'kind' | 'cruel') {
   const organization = await insertOrganization(db, { users: 30 });
   const account = `acc_${profile}`;
   const person = (id: string, email: string, roleId: string) => ({ id, email, roleId });
-  const simulator: Simulator = await startSimulator({
+  // By Zoom's own names under a test authority: the branch of production, from consent to revoke.
+  const zoom = await startZoomByName({
     profile,
     world: {
       apps: [{ clientId: 'sim_admin_app', secrets: ['s'], kind: 'admin', redirectUris: ['*'] }],
@@ -57,10 +58,12 @@ async function play(profile: 'kind' | 'cruel') {
       ],
     },
   });
-  stops.push(() => simulator.stop());
-  const endpoints = simulatorEndpoints(simulator.url);
-  const oauth = createZoomOauth({ endpoints });
-  const api = createZoomApi({ endpoints });
+  stops.push(() => zoom.stop());
+  const { simulator, network } = zoom;
+  const endpoints = zoomEndpoints;
+  const oauth = createZoomOauth({ endpoints, network });
+  const api = createZoomApi({ endpoints, network });
+  stops.push(async () => api.close());
   const client: ZoomClient = {
     kind: 'admin',
     clientId: 'sim_admin_app',

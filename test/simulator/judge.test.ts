@@ -77,6 +77,13 @@ describe('each offence at the door is found, and refused where Zoom would refuse
       return exchange(simulator, code);
     },
     unknown_path: () => visit(`${simulator.url}/v2/accounts`),
+    async wrong_host() {
+      const { access } = await connect(simulator);
+      const Authorization = `Bearer ${access}`;
+      const at = (Host: string) => visit(`${simulator.url}/v2/users/me`, { headers: { Host, Authorization } });
+      expect((await at('api-eu.zoom.us')).status).toBe(200);
+      return at('zoom.us');
+    },
     async followed_redirect() {
       const pair = await connect(simulator);
       simulator.control.addFault({ endpoint: 'users.me', kind: 'redirect' });

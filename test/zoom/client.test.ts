@@ -9,7 +9,7 @@ import { createZoomOauth, type TokenAnswer, type ZoomClient } from '../../src/zo
 import type { ZoomRequestEvent } from '../../src/zoom/request-event.ts';
 import type { ZoomNetwork } from '../../src/zoom/send-once.ts';
 import { answer, listenRaw } from './raw-server.ts';
-import { createTestAuthority } from './test-authority.ts';
+import { startZoomByName } from './zoom-by-name.ts';
 
 const secret = new Secret('sim-admin-secret');
 const client: ZoomClient = {
@@ -29,17 +29,25 @@ const tokensOf = (answered: TokenAnswer): Tokens => {
 };
 const kindOf = (answered: ZoomAnswer<unknown>): string => (answered.ok ? 'ok' : answered.failure.kind);
 
-async function play(
-  options: SimulatorOptions,
-  over: { endpoints?: ZoomEndpoints; network?: (simulator: Simulator) => ZoomNetwork } = {},
-) {
+async function play(options: SimulatorOptions) {
   const simulator = await startSimulator(options);
+  return clientOf(simulator, { endpoints: simulatorEndpoints(simulator.url) }, () => simulator.stop());
+}
+
+/** The same by Zoom's own names and TLS: as in production. */
+async function playByName(options: SimulatorOptions) {
+  const zoom = await startZoomByName(options);
+  const { simulator, network, hosts } = zoom;
+  return { ...clientOf(simulator, { endpoints: zoomEndpoints, network }, () => zoom.stop()), hosts };
+}
+
+function clientOf(
+  simulator: Simulator,
+  at: { readonly endpoints: ZoomEndpoints; readonly network?: ZoomNetwork },
+  close: () => Promise<void>,
+) {
   const events: ZoomRequestEvent[] = [];
-  const deps = {
-    endpoints: over.endpoints ?? simulatorEndpoints(simulator.url),
-    ...(over.network ? { network: over.network(simulator) } : {}),
-    onRequest: (event: ZoomRequestEvent) => void events.push(event),
-  };
+  const deps = { ...at, onRequest: (event: ZoomRequestEvent) => void events.push(event) };
   const oauth = createZoomOauth(deps);
   const api = createZoomApi(deps);
   const connect = async (user = 'zu_admin'): Promise<Tokens> => {
@@ -55,7 +63,7 @@ async function play(
   });
   const stop = async (): Promise<void> => {
     api.close();
-    await simulator.stop();
+    await close();
   };
   return { simulator, events, oauth, api, connect, auth, stop };
 }
@@ -84,7 +92,7 @@ async function walk({ api, simulator }: Awaited<ReturnType<typeof play>>, auth: 
 describe('one life under every pair of readings', () => {
   const profiles = pairwiseProfiles();
   test.each(profiles.map((toggles, at) => [at, toggles] as const))('profile %d', async (_at, toggles) => {
-    const zoom = await play({ toggles });
+    const zoom = await playByName({ toggles });
     const { simulator, oauth, api } = zoom;
     simulator.control.addUsers({
       accountId: account,
@@ -128,24 +136,8 @@ describe('one life under every pair of readings', () => {
 });
 
 describe('as the real host names, under a test authority', () => {
-  const authority = createTestAuthority();
-  const tls = authority.identity('zoom.us', 'api.zoom.us', 'api-eu.zoom.us');
-
   test('token, regional base, API and revoke through the production branch', async () => {
-    const hosts: string[] = [];
-    const zoom = await play(
-      { profile: 'kind', tls, apiUrl: 'https://api-eu.zoom.us' },
-      {
-        endpoints: zoomEndpoints,
-        network: ({ url }) => ({
-          ca: authority.ca,
-          route: (host, port) => {
-            hosts.push(`${host}:${port}`);
-            return { host: '127.0.0.1', port: Number(new URL(url).port) };
-          },
-        }),
-      },
-    );
+    const zoom = await playByName({ profile: 'kind' });
     try {
       const tokens = await zoom.connect();
       expect(kindOf(await zoom.api.me(zoom.auth(tokens)))).toBe('ok');
@@ -153,7 +145,7 @@ describe('as the real host names, under a test authority', () => {
         'ok',
       );
       expect(await zoom.oauth.revoke(client, secret, tokens.accessToken)).toEqual({ kind: 'revoked' });
-      expect(hosts).toEqual(['zoom.us:443', 'api-eu.zoom.us:443', 'api.zoom.us:443', 'zoom.us:443']);
+      expect(zoom.hosts).toEqual(['zoom.us:443', 'api-eu.zoom.us:443', 'api.zoom.us:443', 'zoom.us:443']);
       expect(zoom.simulator.judge()).toMatchObject({ ok: true });
     } finally {
       await zoom.stop();
