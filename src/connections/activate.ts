@@ -1,7 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import type { Actor } from '../db/audit-repository.ts';
 import { insertEvent } from '../db/event-repository.ts';
-import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { releaseGrant } from '../grants/release.ts';
@@ -10,6 +9,7 @@ import type { lockConnection } from './authority.ts';
 import { endCandidates } from './cancel-open-work.ts';
 import { directoryIsFresh } from './directory-freshness.ts';
 import { nextVerification } from './verification-times.ts';
+import { wantWalk } from './want-walk.ts';
 
 type LockedConnection = Awaited<ReturnType<typeof lockConnection>>;
 
@@ -99,11 +99,7 @@ export async function activateCandidate(
   await tellSharers(trx, connection.id, candidate.zoomAccountId);
   // Normally the candidate waited for a walk just now; a confirmation may come days later.
   if (!(await directoryIsFresh(trx, candidate.zoomAccountId))) {
-    await insertOutbox(trx, {
-      job: 'sync-zoom-directory',
-      key: candidate.zoomAccountId,
-      payload: { zoomAccountId: candidate.zoomAccountId },
-    });
+    await wantWalk(trx, candidate.zoomAccountId);
   }
   if (connection.grant_id !== null && connection.grant_id !== candidate.grantId) {
     await releaseGrant(trx, {

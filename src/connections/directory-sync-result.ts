@@ -8,6 +8,8 @@ export type DirectorySync =
   | { readonly state: 'done'; readonly users: number; readonly changed: number; readonly runs: number }
   /** the slice is over, or Zoom wanted the walk begun anew: call again at once */
   | { readonly state: 'more'; readonly pages: number }
+  /** the walk that was asked for has been made meanwhile */
+  | { readonly state: 'walked' }
   /** somebody else walks this account */
   | { readonly state: 'busy' }
   /** Zoom's limit: nobody calls for this account before */

@@ -1,5 +1,4 @@
 import { sql, type Transaction } from 'kysely';
-import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { activateCandidate } from './activate.ts';
 import type { Advanced } from './advanced.ts';
@@ -11,6 +10,7 @@ import type { ConnectionDeps } from './connection-deps.ts';
 import { countFound, type Found } from './count-found.ts';
 import { directoryIsFresh } from './directory-freshness.ts';
 import type { Verdict } from './verdict.ts';
+import { wantWalk } from './want-walk.ts';
 
 /** How long a passed candidate waits for an owner or admin (lifecycle §2). */
 const confirmationLifetimeHours = 72;
@@ -75,7 +75,7 @@ export async function settleCandidate(
     if (candidate.grant_id === null || candidate.zoom_account_id === null) return { state: 'ended' };
     const zoomAccountId = candidate.zoom_account_id;
     if (!(await directoryIsFresh(trx, zoomAccountId))) {
-      await insertOutbox(trx, { job: 'sync-zoom-directory', key: zoomAccountId, payload: { zoomAccountId } });
+      await wantWalk(trx, zoomAccountId);
       return 'directory';
     }
     const found = await countFound(trx, { organizationId: connection.organization_id, zoomAccountId });

@@ -14,6 +14,7 @@ import {
   yieldWalk,
 } from './directory-walk-repository.ts';
 import { hintAccount } from './hint-account.ts';
+import { walkedSince } from './want-walk.ts';
 
 export type DirectorySyncOptions = {
   /** pages are begun for this long; default 1 s */
@@ -23,6 +24,8 @@ export type DirectorySyncOptions = {
   /** pause between two pages, so that we take a share of the account's limit; default 70 ms, 25 % of Business */
   readonly paceMs?: number;
   readonly signal?: AbortSignal;
+  /** the copy that was too old when this was asked for (see `wantWalk`): if there is another by now, nobody is asked */
+  readonly seen?: number | null;
 };
 
 /** Calls of the account pause this long where Zoom does not say until when. */
@@ -52,6 +55,8 @@ export async function syncDirectory(
 ): Promise<DirectorySync> {
   const grantId = await findDirectoryGrant(deps.db, zoomAccountId);
   if (grantId === null) return { state: 'unused' };
+  if (options.seen !== undefined && (await walkedSince(deps.db, zoomAccountId, options.seen)))
+    return { state: 'walked' };
   const claimed = await claimWalk(deps.db, zoomAccountId);
   if (claimed.kind === 'busy') return { state: 'busy' };
   if (claimed.kind === 'blocked') return { state: 'blocked', retryInMs: claimed.retryInMs };

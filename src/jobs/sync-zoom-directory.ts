@@ -7,12 +7,13 @@ import { settleLook } from './contract/settle-look.ts';
 /**
  * Walks the users of a Zoom account, paced to our share; the walk's place is in Postgres, so any worker goes on. With
  * a member: looks up that one only, so that a joiner does not wait for the next walk. With a Zoom user: asks about that
- * one, because a webhook hinted at it.
+ * one, because a webhook hinted at it. `seen` is the copy that was too old for who asked: a later one is enough.
  */
 export const syncZoomDirectory: JobDefinition<{
   zoomAccountId: string;
   memberId?: string;
   zoomUserId?: string;
+  seen?: number | null;
 }> = defineJob({
   name: 'sync-zoom-directory',
   queue: 'zoom',
@@ -21,6 +22,7 @@ export const syncZoomDirectory: JobDefinition<{
     zoomAccountId: z.string().min(1).max(200),
     memberId: z.guid().exactOptional(),
     zoomUserId: z.string().min(1).max(200).exactOptional(),
+    seen: z.number().nullable().exactOptional(),
   }),
   attempts: 8,
   retry: exponential({ firstMs: 2_000, capMs: 60_000 }),
@@ -28,13 +30,13 @@ export const syncZoomDirectory: JobDefinition<{
   unique: ({ zoomAccountId, memberId, zoomUserId }) =>
     memberId ?? (zoomUserId === undefined ? zoomAccountId : `${zoomAccountId}/${zoomUserId}`),
   async handler(payload, { services, signal, enqueue }) {
-    const { zoomAccountId, memberId, zoomUserId } = payload;
+    const { zoomAccountId, memberId, zoomUserId, seen } = payload;
     const look =
       memberId !== undefined
         ? await services.lookUpMember(zoomAccountId, memberId, { signal })
         : zoomUserId !== undefined
           ? await services.lookAtZoomUser(zoomAccountId, zoomUserId, { signal })
-          : await services.syncDirectory(zoomAccountId, { signal });
+          : await services.syncDirectory(zoomAccountId, { signal, ...(seen === undefined ? {} : { seen }) });
     return settleLook(look, () => enqueue(syncZoomDirectory, payload));
   },
 });

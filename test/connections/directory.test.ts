@@ -4,6 +4,7 @@ import { deleteUnusedDirectories, listStaleDirectories } from '../../src/connect
 import { lookUpAddress } from '../../src/connections/look-up-address.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
+import { wantWalk } from '../../src/connections/want-walk.ts';
 import { useDatabase } from '../support/database.ts';
 import { connectActive, owed } from './connecting.ts';
 import { advanceClock, insertOrganization } from './organization.ts';
@@ -126,6 +127,21 @@ describe('the directory walk', () => {
     const after = await xmin();
     expect(after.filter((row, n) => row.xmin !== before[n]!.xmin).map((row) => row.key)).toEqual([`${account}-u3`]);
     expect((await runs()).map((run) => run.cause)).toContain('directory_changed');
+  });
+
+  it('is not walked again by a question that waited while it was walked', async () => {
+    const { sync, pages, db, account } = await setting();
+    await db.transaction().execute((trx) => wantWalk(trx, account));
+    const asked = (await owed(db)).at(-1);
+    const seen = asked?.payload['seen'] as number;
+    // The tick and the candidate asked again between two slices: the same copy was too old for them.
+    expect(await sync({ seen, sliceMs: 0 })).toMatchObject({ state: 'more' });
+    expect(await sync({ seen })).toMatchObject({ state: 'done' });
+    const walked = pages().length;
+    expect(await sync({ seen })).toEqual({ state: 'walked' });
+    expect(pages()).toHaveLength(walked);
+    expect(await sync({ seen: null })).toEqual({ state: 'walked' });
+    expect(await sync()).toMatchObject({ state: 'done' });
   });
 
   it('goes on where a slice ended, in another process, without asking for a page twice', async () => {

@@ -56,8 +56,8 @@ export type JobServices = {
   advanceCandidate(candidateId: string, look: Look): Promise<LookResult>;
   /** Looks again at a grant under suspicion or in the dark, or revokes one that retires; `probe`: tries one that lives. */
   lookAtGrant(grantId: string, look: Look & { readonly probe: boolean }): Promise<LookResult>;
-  /** Walks the users of a Zoom account until the slice is over, at our share of the rate. */
-  syncDirectory(zoomAccountId: string, look: Look): Promise<LookResult>;
+  /** Walks the users of a Zoom account until the slice is over, at our share of the rate; not if the copy `seen` is replaced. */
+  syncDirectory(zoomAccountId: string, look: Look & { readonly seen?: number | null }): Promise<LookResult>;
   /** Looks up one member in a Zoom account. */
   lookUpMember(zoomAccountId: string, memberId: string, look: Look): Promise<LookResult>;
   /** Asks Zoom about one user of an account, and writes the answer into the copy of its users. */

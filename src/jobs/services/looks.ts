@@ -34,6 +34,8 @@ function ofWalk(sync: DirectorySync): LookResult {
       return done(`${sync.users} users, ${sync.changed} changed`);
     case 'more':
       return { kind: 'more', summary: `${sync.pages} pages` };
+    case 'walked':
+      return done('walked meanwhile');
     case 'busy':
       return { kind: 'again', afterMs: busyMs, reason: 'another worker walks this account' };
     case 'blocked':
@@ -94,8 +96,8 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
       await settlePersonalConnections(db);
       return done(looked.kind === 'looked' ? looked.state : 'not due');
     },
-    syncDirectory: async (zoomAccountId, { signal }) =>
-      ofWalk(await syncDirectory(connections, zoomAccountId, { signal, paceMs, sliceMs: walkSliceMs })),
+    syncDirectory: async (zoomAccountId, look) =>
+      ofWalk(await syncDirectory(connections, zoomAccountId, { ...look, paceMs, sliceMs: walkSliceMs })),
     lookUpMember: async (zoomAccountId, memberId, { signal }) =>
       ofLookup(await lookUpAddress(connections, { zoomAccountId, memberId, signal })),
     lookAtZoomUser: async (zoomAccountId, zoomUserId, { signal }) =>

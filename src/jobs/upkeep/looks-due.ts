@@ -1,10 +1,11 @@
 import { sql } from 'kysely';
 import { listEndedDeadlines } from '../../connections/deadline.ts';
 import { listDueCandidates, listDueVerifications, listStaleDirectories } from '../../connections/due-work.ts';
+import { walkedAt } from '../../connections/want-walk.ts';
 import type { Database } from '../../db/database.ts';
 import { listDueGrants } from '../../grants/grant-repository.ts';
 import type { UpkeepResult } from '../services/job-services.ts';
-import { oweEach } from './owe.ts';
+import { owe, oweEach } from './owe.ts';
 
 const atOnce = 500;
 const grantsAfterKey = 'grants_due.after';
@@ -22,7 +23,14 @@ export async function findCandidatesDue(db: Database): Promise<UpkeepResult> {
 
 /** Zoom accounts whose copy of the users is old. */
 export async function findDirectoriesDue(db: Database): Promise<UpkeepResult> {
-  return oweEach(db, 'sync-zoom-directory', 'zoomAccountId', await listStaleDirectories(db, { limit: atOnce }));
+  const due = await listStaleDirectories(db, { limit: atOnce });
+  if (due.length === 0) return { found: 0 };
+  return owe(
+    db,
+    'sync-zoom-directory',
+    sql`select id as key, jsonb_build_object('zoomAccountId', id, 'seen', ${walkedAt}) as payload
+          from unnest(${due}::text[]) id left join steward.directories d on d.zoom_account_id = id`,
+  );
 }
 
 /**
