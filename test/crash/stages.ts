@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type BenchOrganization, seedEventTypes, seedOrganization, settle } from '../../bench/world.ts';
+import { type BenchOrganization, benchAccountId, seedEventTypes, seedOrganization, settle } from '../../bench/world.ts';
 import type { Database } from '../../src/db/database.ts';
 import { startOrganizationRun } from '../../src/db/run-repository.ts';
 import { acceptRestore } from '../../src/reconciliation/locations-restore.ts';
@@ -20,8 +20,21 @@ export async function seedLife(db: Database, members: number): Promise<BenchOrga
   await sql`
     insert into steward.organization_settings (organization_id, fallback_location)
     values (${organization.organizationId}, '{"kind": "ask_invitee", "details": {}}')`.execute(db);
+  await keepDirectory(db);
   await settle(db);
   return organization;
+}
+
+/**
+ * Another organization connects the same Zoom account all the while. Without it upkeep would rightly delete the copy of
+ * the directory after the cascade, and the restore, which in these lives no consent with its walk comes before, would
+ * find nobody.
+ */
+async function keepDirectory(db: Database): Promise<void> {
+  const { connectionId, grantId } = await seedOrganization(db, 1, 'n');
+  const account = `${benchAccountId}_c`;
+  await sql`update steward.grants set zoom_account_id = ${account} where id = ${grantId}`.execute(db);
+  await sql`update steward.org_connections set zoom_account_id = ${account} where id = ${connectionId}`.execute(db);
 }
 
 /** Does what begins a stage – the state and its run in one transaction – and returns the run's id. */
