@@ -102,6 +102,8 @@ export async function advanceCandidate(
     return postpone(deps, candidateId, { on: 'identity', reason: 'Zoom does not say who consented' });
   }
   const candidate = await getCandidate(deps.db, candidateId);
+  if (identified === 'failed')
+    return { state: 'failed', missing: (candidate.verdict as { missing?: readonly string[] } | null)?.missing ?? [] };
   if (!candidate.open || candidate.grant_id === null || candidate.expired) return { state: 'ended' };
   if (candidate.state === 'awaiting_confirmation') {
     return keepAlive(deps, candidate, options);

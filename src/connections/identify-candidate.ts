@@ -7,12 +7,16 @@ import { applyTransition } from './apply-transition.ts';
 import { type CandidatePair, isBeingRenewed, openPair, renewCandidatePair, type TokenFacts } from './candidate-pair.ts';
 import { getCandidate, lockCandidate } from './candidate-repository.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
+import { settlePending } from './settle-pending.ts';
+import { missingBy } from './verdict.ts';
 
 export type Identified =
   /** filed under the grant of whoever consented */
   | 'identified'
   /** Zoom did not say who consented; asked again until its 24 hours are over */
   | 'unidentified'
+  /** the scope with which one asks was declined: Zoom will never say, and the candidate failed */
+  | 'failed'
   /** nothing left to identify */
   | 'settled';
 
@@ -24,6 +28,10 @@ export type Identified =
 export async function identifyCandidate(deps: ConnectionDeps, candidateId: string): Promise<Identified> {
   const asked = await askWho(deps, candidateId);
   if (asked.kind === 'settled') return 'settled';
+  if (asked.kind === 'declined') {
+    await failUnnamed(deps, candidateId, asked.missing);
+    return 'failed';
+  }
   if (asked.kind === 'unnamed') {
     await keepUnidentified(deps, candidateId, asked.reason);
     return 'unidentified';
@@ -85,6 +93,7 @@ export async function identifyCandidate(deps: ConnectionDeps, candidateId: strin
 type Asked =
   | { readonly kind: 'settled' }
   | { readonly kind: 'unnamed'; readonly reason: string }
+  | { readonly kind: 'declined'; readonly missing: readonly string[] }
   | {
       readonly kind: 'named';
       readonly pair: CandidatePair;
@@ -111,7 +120,43 @@ async function askWho(deps: ConnectionDeps, candidateId: string, renewed = false
   if (me.failure.kind === 'token' && !renewed && (await renewCandidatePair(deps, row, pair))) {
     return askWho(deps, candidateId, true);
   }
+  if (me.failure.kind === 'missing_scope')
+    return { kind: 'declined', missing: missingBy('read users', me.failure) ?? [] };
   return { kind: 'unnamed', reason: me.failure.kind };
+}
+
+/**
+ * Gives up a pair with which nobody can learn whose it is. Waiting would help nobody, and until it ends no connection of
+ * the client id is declared lost: one declined scope must not hold that for a day. The pair is deleted, never revoked.
+ */
+async function failUnnamed(deps: ConnectionDeps, candidateId: string, missing: readonly string[]): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const { connection, candidate } = await lockCandidate(trx, candidateId);
+    if (candidate.sealed_access === null) return;
+    await trx
+      .updateTable('steward.candidates')
+      .set({
+        ...{ sealed_access: null, sealed_refresh: null, token_facts: null, look_due_at: null },
+        ...(candidate.open
+          ? {
+              state: 'failed',
+              verdict: JSON.stringify({ result: 'failed', missing, evidence: 'calls' }),
+              ended_at: sql`steward.now()`,
+            }
+          : {}),
+      })
+      .where('id', '=', candidateId)
+      .execute();
+    if (!candidate.open) return;
+    await applyTransition(trx, {
+      connectionId: connection.id,
+      event: 'verdict_failed',
+      actor: 'zoom',
+      reason: missing.join('; '),
+      data: { candidateId, missing, approvedBy: null },
+    });
+    await settlePending(trx, connection.id);
+  });
 }
 
 async function keepUnidentified(deps: ConnectionDeps, candidateId: string, reason: string): Promise<void> {

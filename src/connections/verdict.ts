@@ -31,8 +31,8 @@ export type Verdict =
   | { readonly result: 'failed'; readonly missing: readonly Missing[]; readonly evidence: 'lists' | 'calls' | 'grant' }
   | { readonly result: 'inconclusive'; readonly reason: string };
 
-/** What a failed call is evidence of: something missing, or nothing about this connection. */
-function missingBy(call: string, failure: ZoomFailure): Missing[] | null {
+/** What a failed call is evidence of: something missing, in words; null: nothing about this user. */
+export function missingBy(call: string, failure: ZoomFailure): Missing[] | null {
   switch (failure.kind) {
     case 'token':
       return [`access: Zoom refuses the token (${call})`];
