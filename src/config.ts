@@ -55,6 +55,8 @@ export type Config = Readonly<{
   watchdogMs: number;
   /** with which the main app signs member claims; null: nothing is done for members over HTTP */
   claimSecret: Secret | null;
+  /** calls about meetings within a minute; 0: as many as come */
+  meetingQuotas: Readonly<{ perKey: number; perOrganization: number }>;
   locationAdapter: 'rows' | 'json';
   /** a run outside a disconnect that takes Zoom from more than this share of the served members waits for a person */
   guardShare: number;
@@ -191,6 +193,8 @@ const variables = z.object({
     .string()
     .min(32, { error: 'expected at least 32 characters; make it with: openssl rand -base64 48' })
     .optional(),
+  STEWARD_MEETINGS_PER_KEY: whole(0, 1_000_000, 3_000),
+  STEWARD_MEETINGS_PER_ORGANIZATION: whole(0, 1_000_000, 600),
   STEWARD_LOCATIONS: z.enum(['rows', 'json'], { error: 'expected rows or json' }).default('rows'),
   STEWARD_GUARD_SHARE: share(0.1),
   STEWARD_KEEP_RUNS_DAYS: whole(7, 36_500, 90),
@@ -332,6 +336,7 @@ export function parseConfig(given: Environment): Config {
     operating: { host: v.STEWARD_METRICS_HOST, port: v.STEWARD_METRICS_PORT ?? null },
     watchdogMs: v.STEWARD_WATCHDOG_MS,
     claimSecret: v.STEWARD_CLAIM_SECRET === undefined ? null : new Secret(v.STEWARD_CLAIM_SECRET),
+    meetingQuotas: { perKey: v.STEWARD_MEETINGS_PER_KEY, perOrganization: v.STEWARD_MEETINGS_PER_ORGANIZATION },
     locationAdapter: v.STEWARD_LOCATIONS,
     guardShare: v.STEWARD_GUARD_SHARE,
     journalFile: v.STEWARD_JOURNAL_FILE ?? null,

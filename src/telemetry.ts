@@ -25,8 +25,8 @@ export type TelemetryEvents = {
   run_members: { kind: string; members: number };
   /** a run came to its end in this process */
   run_ended: { kind: string; outcome: string; ms: number };
-  /** what became of a meeting that the main app asked for: done, the code of the refusal, or internal */
-  meeting: { action: 'create' | 'update' | 'delete'; outcome: string };
+  /** what became of a meeting, or of credentials, that the main app asked for: done, the refusal's code, or internal */
+  meeting: { action: 'create' | 'update' | 'delete' | 'credentials'; outcome: string; ms: number };
   /** what became of a webhook; event is null unless its signature was good and it is of use */
   webhook: { app: 'admin' | 'personal'; event: string | null; outcome: string; ms: number };
   /** jobs wait, slots are free, nothing is paused, and nothing starts: the process ends itself */

@@ -25,7 +25,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   operating: lower.slice(0, 8),
   embedded: ['base'],
   compose: [...lower.slice(0, 9), 'embedded'],
-  http: lower,
+  // The refusals of meetings are written once, where the main app has them too.
+  http: [...lower, 'client'],
   demo: [...lower, 'embedded', 'http', 'simulator', 'client'],
   cli: [...lower, 'embedded', 'http', 'simulator', 'demo'],
   simulator: [],

@@ -1,3 +1,5 @@
+import { isMeetingRefusal, type MeetingRefusal, type MeetingRefusalCode, meetingRefusals } from './meeting-refusals.ts';
+
 /** A refusal of the worker, with its code and whether trying again can help. */
 export class StewardRequestError extends Error {
   override readonly name = 'StewardRequestError';
@@ -23,12 +25,31 @@ export class StewardRequestError extends Error {
   }
 }
 
+/** A refusal of a call about meetings: one of the table in docs/meetings.md, with what to show to whom. */
+export class MeetingRefusedError extends StewardRequestError {
+  declare readonly code: MeetingRefusalCode;
+  /** who can mend it, and texts for the host and for the person who books */
+  readonly refusal: MeetingRefusal;
+  /** when asking again can help, if that is known */
+  readonly retryAfterSeconds: number | null;
+
+  constructor(code: MeetingRefusalCode, message: string, details: Record<string, unknown>) {
+    const refusal = meetingRefusals[code];
+    super(refusal.status, code, message, refusal.retryable, details);
+    this.refusal = refusal;
+    const after = details['retryAfterSeconds'];
+    this.retryAfterSeconds = typeof after === 'number' ? after : null;
+  }
+}
+
 export type RequestOptions = {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
   /** signed member claim, for what a member does */
   readonly claim?: string;
+  /** makes repeating a POST harmless */
+  readonly idempotencyKey?: string;
 };
 
 export type Requester = <T>(options: RequestOptions) => Promise<T>;
@@ -45,7 +66,7 @@ export function createRequester({
   serviceKey: string;
   timeoutMs?: number;
 }): Requester {
-  return async <T>({ method, path, body, claim }: RequestOptions): Promise<T> => {
+  return async <T>({ method, path, body, claim, idempotencyKey }: RequestOptions): Promise<T> => {
     let response: Response;
     let text: string;
     try {
@@ -56,23 +77,27 @@ export function createRequester({
           authorization: `Bearer ${serviceKey}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(claim === undefined ? {} : { 'steward-claim': claim }),
+          ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(timeoutMs),
       });
       text = await response.text();
     } catch (error) {
-      const harmless = notSent(error) || !(method === 'POST' && path === '/v1/meetings');
+      const harmless = notSent(error) || idempotencyKey === undefined;
       throw new StewardRequestError(
         0,
         'unreachable',
-        `zoom-steward did not answer ${method} ${path} (${String(error)}); check its URL and that the server process runs${harmless ? '' : '. The meeting may have been made all the same: trying again could make a second one'}`,
+        `zoom-steward did not answer ${method} ${path} (${String(error)}); check its URL and that the server process runs${harmless ? '' : '. The meeting may have been made all the same: try again with the same idempotencyKey (it is in details), another one could make a second meeting'}`,
         harmless,
+        idempotencyKey === undefined ? {} : { idempotencyKey },
       );
     }
     const parsed = parse(text);
     if (response.ok) return parsed as T;
     const error = (parsed as { error?: { code?: string; message?: string; retryable?: boolean } } | undefined)?.error;
+    if (error?.code !== undefined && path.startsWith('/v1/meeting') && isMeetingRefusal(error.code))
+      throw new MeetingRefusedError(error.code, error.message ?? '', { ...error });
     throw new StewardRequestError(
       response.status,
       error?.code ?? 'unexpected',

@@ -1,10 +1,15 @@
 import { signMemberClaim } from './claim.ts';
 import { createRequester } from './http.ts';
+import type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
 import { type Queryable, query } from './sql.ts';
+import { useCredentials, type Zoom } from './with-zoom.ts';
 
 export { claimLifetimeSeconds, signMemberClaim } from './claim.ts';
-export { StewardRequestError } from './http.ts';
+export { MeetingRefusedError, StewardRequestError } from './http.ts';
+export type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
+export { type MeetingRefusal, type MeetingRefusalCode, type MendedBy, meetingRefusals } from './meeting-refusals.ts';
 export type { KyselyQueryable, PgQueryable, Queryable } from './sql.ts';
+export { type Zoom, ZoomTokenRefused } from './with-zoom.ts';
 
 export type StewardOptions = {
   /** the main app's connection to the shared database, with the role steward_app */
@@ -92,6 +97,11 @@ export type MeetingRequest = {
   /** IANA time zone shown at Zoom */
   readonly timeZone?: string;
   readonly agenda?: string;
+  /**
+   * your name for this booking, e.g. its id: asking again with it within 24 hours gives the same meeting. Left out, one
+   * is made for the call; the error of a call that got no answer has it in `details`
+   */
+  readonly idempotencyKey?: string;
 };
 
 export type Meeting = {
@@ -100,6 +110,8 @@ export type Meeting = {
   readonly connectionId: string;
   readonly connectionKind: 'organization' | 'personal';
   readonly zoomAccountId: string;
+  /** Zoom user who hosts */
+  readonly zoomUserId: string;
   readonly zoomMeetingId: string;
   readonly joinUrl: string;
   /** the host's Zoom plan ends meetings after 40 minutes */
@@ -136,6 +148,8 @@ export function createSteward(options: StewardOptions) {
     }
     return signMemberClaim(options.claimSecret, who);
   };
+  const credentials = (input: CredentialsRequest): Promise<MeetingCredentials> =>
+    request({ method: 'POST', path: '/v1/meeting-credentials', body: input });
   const changed =
     (subject: string) =>
     async (trx: Queryable, id: string): Promise<void> => {
@@ -232,9 +246,9 @@ export function createSteward(options: StewardOptions) {
     },
 
     meetings: {
-      /** Makes a meeting with the host that the rule gives. */
-      create: (input: MeetingRequest): Promise<Meeting> =>
-        request({ method: 'POST', path: '/v1/meetings', body: input }),
+      /** Makes a meeting with the host that the rule gives; refused as MeetingRefusedError. */
+      create: ({ idempotencyKey = globalThis.crypto.randomUUID(), ...body }: MeetingRequest): Promise<Meeting> =>
+        request({ method: 'POST', path: '/v1/meetings', body, idempotencyKey }),
       /** Changes a meeting through the connection that made it. */
       update: (
         input: { meetingRef: string } & Partial<
@@ -248,6 +262,23 @@ export function createSteward(options: StewardOptions) {
       delete: (input: { meetingRef: string }): Promise<{ meetingRef: string }> =>
         request({ method: 'DELETE', path: `/v1/meetings/${encodeURIComponent(input.meetingRef)}` }),
     },
+
+    /** An access token to call Zoom with; its service key needs `credentials:raw`. Prefer `meetings`, or `withZoom`. */
+    meetingCredentials: credentials,
+
+    /**
+     * Runs a function with credentials for a member, for an event type with one host, or for a meeting made here – once
+     * more with a newer token if it throws Zoom's 124. Needs `credentials:raw`.
+     */
+    withZoom: <T>(target: CredentialsTarget, work: (zoom: Zoom) => Promise<T>): Promise<T> =>
+      useCredentials(
+        (refused) =>
+          credentials({
+            ...('meetingRef' in target ? { purpose: 'manage', ...target } : { purpose: 'create', ...target }),
+            ...(refused === undefined ? {} : { refusedFingerprint: refused }),
+          }),
+        work,
+      ),
   };
 }
 

@@ -78,6 +78,22 @@ export interface AuditLogTable {
   at: Timestamp;
 }
 
+/** Grants whose calls about meetings Zoom refuses as such, token or permission: after three in a row nothing is sent for a while. */
+export interface CallBreakersTable {
+  /** The grant, and so every connection that lives on it. */
+  grant_id: string;
+  /** Its tokens then: newer ones are tried at once. */
+  version: number;
+  /** Refusals in a row. */
+  failures: number;
+  /** What the last one was: token, missing_permission, missing_scope, application. */
+  reason: string;
+  /** When. */
+  failed_at: Timestamp;
+  /** Until when nothing is sent; after it one call tries. */
+  open_until: Timestamp;
+}
+
 /** What an attempt brought: a grant that may become the one in use. */
 export interface CandidatesTable {
   /** Id of the candidate. */
@@ -390,6 +406,20 @@ export interface HintsTable {
   asked_at: Timestamp | null;
 }
 
+/** Hosts for whom Zoom makes nothing just now, so that it is not asked again before. */
+export interface HostBlocksTable {
+  /** The account. */
+  zoom_account_id: string;
+  /** The Zoom user. */
+  zoom_user_id: string;
+  /** daily_limit: 100 meetings made or changed, until 00:00 UTC; cannot_host: Zoom refused by number. */
+  reason: 'daily_limit' | 'cannot_host';
+  /** That number: 1001, 1010, 1120. */
+  zoom_code: number | null;
+  /** Until when. */
+  until: Timestamp;
+}
+
 /** Facts about this installation, one row each: the chosen queue, its id, the schema of the main app. */
 export interface InstallationTable {
   /** Name of the fact. */
@@ -398,6 +428,34 @@ export interface InstallationTable {
   value: Json;
   /** When it was last set. */
   updated_at: Generated<Timestamp>;
+}
+
+/** Calls about meetings in the minute under way. Not logged: a crash forgets a minute. */
+export interface MeetingQuotasTable {
+  /** key:ID of a service key, or organization:ID. */
+  subject: string;
+  /** Beginning of the minute. */
+  minute: Timestamp;
+  /** Calls in it. */
+  used: number;
+}
+
+/** Requests for meetings by their idempotency key, for 24 hours: at most one meeting is made for each. */
+export interface MeetingRequestsTable {
+  /** The organization. */
+  organization_id: string;
+  /** Name that the main app gave the booking. */
+  idempotency_key: string;
+  /** SHA-256 of what was asked for: another request under the same key is refused. */
+  fingerprint: Buffer;
+  /** begun: under way, or given up two minutes later; unknown: sent to Zoom, and no answer came. Refused ones have no row. */
+  state: 'begun' | 'made' | 'unknown';
+  /** The meeting that was made. */
+  meeting_ref: string | null;
+  /** What was answered, with the link to join; no token. */
+  answer: Json | null;
+  /** When. */
+  started_at: Timestamp;
 }
 
 /** Meetings made through the worker: which connection may change them. */
@@ -986,6 +1044,7 @@ export interface DB {
   'steward.api_keys': ApiKeysTable;
   'steward.archived_locations': ArchivedLocationsTable;
   'steward.audit_log': AuditLogTable;
+  'steward.call_breakers': CallBreakersTable;
   'steward.candidates': CandidatesTable;
   'steward.client_states': ClientStatesTable;
   'steward.clock': ClockTable;
@@ -1000,7 +1059,10 @@ export interface DB {
   'steward.events': EventsTable;
   'steward.grants': GrantsTable;
   'steward.hints': HintsTable;
+  'steward.host_blocks': HostBlocksTable;
   'steward.installation': InstallationTable;
+  'steward.meeting_quotas': MeetingQuotasTable;
+  'steward.meeting_requests': MeetingRequestsTable;
   'steward.meetings': MeetingsTable;
   'steward.member_connections': MemberConnectionsTable;
   'steward.member_facts': MemberFactsTable;

@@ -11,15 +11,6 @@ import { ApiError } from './api-error.ts';
 import { type ConnectPagesOptions, linkUrl } from './connect-pages.ts';
 import { findConnectionStatus } from './connection-status.ts';
 import { mappingRoutes } from './mapping-routes.ts';
-import { refuseMeeting } from './meeting-refusals.ts';
-import {
-  createMeeting,
-  deleteMeeting,
-  findMeetingOrganization,
-  meetingChanges,
-  meetingRequest,
-  updateMeeting,
-} from './meetings.ts';
 import { type ActingMember, requireOwnerOrAdmin, verifyMemberClaim } from './member-claims.ts';
 import { authenticate, authorize } from './service-keys.ts';
 
@@ -30,7 +21,6 @@ export type ApiOptions = ConnectPagesOptions & {
 };
 
 const organizationParams = z.object({ organizationId: z.guid() });
-const meetingParams = z.object({ meetingRef: z.string() });
 const confirmBody = z.strictObject({ candidateId: z.guid() });
 const disconnectBody = z.strictObject({ generation: z.int(), organizationName: z.string() });
 
@@ -60,16 +50,6 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     );
     requireOwnerOrAdmin(member);
     return member;
-  };
-
-  const meetingWriter = async (request: FastifyRequest): Promise<string> => {
-    const { meetingRef } = meetingParams.parse(request.params);
-    const key = await authenticate(db, request.headers.authorization);
-    const organizationId = await findMeetingOrganization(deps, meetingRef);
-    // A key without the right learns nothing about which references exist.
-    authorize(key, 'meetings:write', organizationId ?? key.organizationId ?? '');
-    if (organizationId === undefined) throw refuseMeeting('unknown_meeting');
-    return meetingRef;
   };
 
   app.post('/v1/organizations/:organizationId/connect-links', async (request, reply) => {
@@ -121,19 +101,6 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
   });
 
   mappingRoutes(app, { db, forms: plainForms, reader, manager });
-
-  app.post('/v1/meetings', async (request, reply) => {
-    const body = meetingRequest.parse(request.body);
-    authorize(await authenticate(db, request.headers.authorization), 'meetings:write', body.organizationId);
-    return reply.code(201).send(await createMeeting(deps, body));
-  });
-
-  app.patch('/v1/meetings/:meetingRef', async (request) => {
-    const meetingRef = await meetingWriter(request);
-    return updateMeeting(deps, meetingRef, meetingChanges.parse(request.body));
-  });
-
-  app.delete('/v1/meetings/:meetingRef', async (request) => deleteMeeting(deps, await meetingWriter(request)));
 }
 
 /** A candidate of another organization is one that does not exist. */

@@ -7,7 +7,9 @@ import { ApiError } from './api-error.ts';
 import { type ApiOptions, apiRoutes } from './api-routes.ts';
 import { connectPages } from './connect-pages.ts';
 import { html } from './html.ts';
-import { observeMeetings } from './observe-meetings.ts';
+import { observeMeetings } from './meetings/observe.ts';
+import type { MeetingQuotas } from './meetings/quotas.ts';
+import { meetingRoutes } from './meetings/routes.ts';
 import { sendPage } from './page.ts';
 import type { WebhookApp } from './webhook-app.ts';
 import { webhookRoutes } from './webhooks.ts';
@@ -17,6 +19,7 @@ const bodyLimitBytes = 64 * 1024;
 export type GatewayOptions = ApiOptions & {
   readonly log: Logger;
   readonly telemetry: Telemetry;
+  readonly meetingQuotas: MeetingQuotas;
   /** apps whose webhooks are taken */
   readonly webhooks: readonly WebhookApp[];
   /** milliseconds in which a webhook must be stored; smaller in tests */
@@ -85,6 +88,8 @@ export function createGateway(options: GatewayOptions): FastifyInstance {
       });
     }
     const { code, message, retryable, details } = answer;
+    if (typeof details['retryAfterSeconds'] === 'number')
+      reply.header('retry-after', String(details['retryAfterSeconds']));
     return reply.code(answer.status).send({ error: { ...details, code, message, retryable } });
   });
   app.setNotFoundHandler((request, reply) => {
@@ -108,6 +113,7 @@ export function createGateway(options: GatewayOptions): FastifyInstance {
   app.get('/healthz', async () => ({ ok: true }));
   connectPages(app, options);
   apiRoutes(app, options);
+  meetingRoutes(app, { deps: options.deps, quotas: options.meetingQuotas });
   const { log, telemetry, webhookStoreMs: storeWithinMs } = options;
   const { db } = options.deps;
   webhookRoutes(app, {

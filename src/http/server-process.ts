@@ -2,10 +2,11 @@ import type { AddressInfo } from 'node:net';
 import type { Services } from '../compose.ts';
 import type { Config } from '../config.ts';
 import { createGateway } from './gateway.ts';
+import { pruneMeetingRequests } from './meetings/requests.ts';
 import { pruneUsedClaims } from './service-keys.ts';
 import type { WebhookApp } from './webhook-app.ts';
 
-const claimPruneIntervalMs = 10 * 60_000;
+const pruneIntervalMs = 10 * 60_000;
 
 export type ServerProcess = {
   /** address it listens on */
@@ -32,6 +33,7 @@ export async function startServer(services: Services): Promise<ServerProcess> {
     locationAdapter: config.locationAdapter,
     log: services.log,
     telemetry: services.telemetry,
+    meetingQuotas: config.meetingQuotas,
     webhooks: webhookApps(config),
   });
   await app.listen({ host: config.http.host, port: config.http.port });
@@ -41,10 +43,10 @@ export async function startServer(services: Services): Promise<ServerProcess> {
     .replayJournal()
     .catch((error: unknown) => services.log.warn({ err: error }, 'the journal was not replayed'));
   const prune = setInterval(() => {
-    pruneUsedClaims(services.db).catch((error: unknown) =>
-      services.log.warn({ err: error }, 'used claims were not pruned'),
+    Promise.all([pruneUsedClaims(services.db), pruneMeetingRequests(services.db)]).catch((error: unknown) =>
+      services.log.warn({ err: error }, 'used claims and requests for meetings were not pruned'),
     );
-  }, claimPruneIntervalMs);
+  }, pruneIntervalMs);
   prune.unref();
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,

@@ -15,7 +15,7 @@ const statusClass = (status: number | null): string => (status === null ? 'none'
 export function countEvents(telemetry: Telemetry, metrics: MetricList): () => void {
   // A counter that begins at 1 never increased, for Prometheus: what alerts look for begins at 0.
   for (const outcome of [...Object.values(refreshOutcome), 'lost']) metrics.tokenRefresh.inc({ outcome }, 0);
-  for (const action of ['create', 'update', 'delete'])
+  for (const action of ['create', 'update', 'delete', 'credentials'])
     for (const outcome of ['done', 'internal', 'temporarily_unavailable']) metrics.meetings.inc({ action, outcome }, 0);
   for (const queue of queueNames) metrics.jobStalled.inc({ queue }, 0);
   const offs = [
@@ -41,7 +41,10 @@ export function countEvents(telemetry: Telemetry, metrics: MetricList): () => vo
       if (outcome !== undefined) metrics.tokenRefresh.inc({ outcome });
     }),
     telemetry.on('webhook', ({ app, outcome }) => metrics.webhooks.inc({ app, outcome })),
-    telemetry.on('meeting', ({ action, outcome }) => metrics.meetings.inc({ action, outcome })),
+    telemetry.on('meeting', ({ action, outcome, ms }) => {
+      metrics.meetings.inc({ action, outcome });
+      metrics.meetingDuration.observe({ action }, ms / 1_000);
+    }),
   ];
   return () => {
     for (const off of offs) off();

@@ -129,6 +129,12 @@ export function createMetricList(registry: Registry) {
       'action',
       'outcome',
     ),
+    meetingDuration: histogram(
+      'meeting_duration_seconds',
+      'Calls about meetings, done or refused, from the request to the answer.',
+      secondsOfWork,
+      'action',
+    ),
   };
 }
 

@@ -7,6 +7,8 @@ import { notFound } from './users-api.ts';
 import type { Meeting, ZoomState } from './zoom-state.ts';
 
 const hostDailyLimit = 100;
+/** UTC with Z, or local to `timezone` without; no fractions. */
+const documentedTime = /^\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ?$/;
 const dayMs = 86_400_000;
 
 const rule = (
@@ -73,7 +75,7 @@ function wrongIn(body: Record<string, unknown>): string | null {
   if (topic !== undefined && (typeof topic !== 'string' || topic.length > 200)) return 'topic';
   if (type !== undefined && ![1, 2, 3, 8].includes(type as number)) return 'type';
   if (duration !== undefined && !(Number.isInteger(duration) && (duration as number) > 0)) return 'duration';
-  if (startTime !== undefined && (typeof startTime !== 'string' || Number.isNaN(Date.parse(startTime))))
+  if (startTime !== undefined && !(typeof startTime === 'string' && documentedTime.test(startTime)))
     return 'start_time';
   if (settings === undefined) return null;
   if (typeof settings !== 'object' || settings === null) return 'settings';

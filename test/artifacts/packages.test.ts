@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Packed, pack } from '../../scripts/pack/pack.ts';
 import { emptyProject, linkPackages, oldestNode, ran, repository, typeCheck } from '../../scripts/pack/projects.ts';
+import { capabilities } from '../../src/http/service-keys.ts';
 import { useHttpStage } from '../http/stage.ts';
 import { useEmptyDatabase } from './empty-database.ts';
 
@@ -54,7 +55,8 @@ describe('zoom-steward, packed', () => {
     const names = 'Object.keys(client).sort().join()';
     const imports = `import * as client from 'zoom-steward/client'; process.stdout.write(${names})`;
     const requires = `const client = require('zoom-steward'); process.stdout.write(${names})`;
-    const expected = 'StewardRequestError,claimLifetimeSeconds,createSteward,signMemberClaim';
+    const expected =
+      'MeetingRefusedError,StewardRequestError,ZoomTokenRefused,claimLifetimeSeconds,createSteward,meetingRefusals,signMemberClaim';
     const say = (type: string, text: string) =>
       ran(process.execPath, [`--input-type=${type}`, '-e', text], { cwd: project });
     expect(await say('module', imports)).toBe(expected);
@@ -76,6 +78,7 @@ describe('zoom-steward-client, packed', () => {
     // Without a dependency the install needs no network; a dependency would make it fail here.
     const args = ['install', '--offline', '--no-audit', '--no-fund', client.tarball];
     await Promise.all(kinds.map((type) => ran('npm', args, { cwd: emptyProject(join(temporary, type), type) })));
+    await at().connectWithoutWorker();
   });
 
   test('has the version of the worker, no dependency, and weighs less than 3 MB', () => {
@@ -90,30 +93,34 @@ describe('zoom-steward-client, packed', () => {
   test.each([
     { type: 'module', script: 'with-import.mjs' },
     { type: 'commonjs', script: 'with-require.cjs' },
-  ])('works on the oldest Node in a project of type $type: announces, resolves, commands, is refused', async (kind) => {
-    const { server, services, claimSecret, organizationId, owner, user } = at();
-    const announced = () =>
-      services.db.selectFrom('steward.outbox').select('key').where('key', '=', user.memberId).execute();
-    await services.db.deleteFrom('steward.outbox').execute();
-    const env = {
-      PG_PACKAGE: join(repository, 'node_modules/pg'),
-      DATABASE: services.config.databaseUrl.reveal(),
-      SERVER: server.url,
-      SERVICE_KEY: (await at().client()).key,
-      CLAIM_SECRET: claimSecret,
-      ORGANIZATION: organizationId,
-      OWNER: owner.memberId,
-      MEMBER: user.memberId,
-    };
-    const output = await ran(await oldestNode(), [kind.script], { cwd: join(temporary, kind.type), env });
-    expect(JSON.parse(output)).toEqual({
-      node: expect.stringMatching(/^\d+\./),
-      effective: 'none',
-      link: new URL(server.url).origin,
-      refusal: { isRefusal: true, status: 403, code: expect.any(String) },
-    });
-    expect(await announced()).toHaveLength(1);
-  });
+  ])(
+    'works on the oldest Node in a project of type $type: announces, resolves, commands, meets, is refused',
+    async (kind) => {
+      const { server, services, claimSecret, organizationId, owner, user } = at();
+      const announced = () =>
+        services.db.selectFrom('steward.outbox').select('key').where('key', '=', user.memberId).execute();
+      await services.db.deleteFrom('steward.outbox').execute();
+      const env = {
+        PG_PACKAGE: join(repository, 'node_modules/pg'),
+        DATABASE: services.config.databaseUrl.reveal(),
+        SERVER: server.url,
+        SERVICE_KEY: (await at().client(capabilities)).key,
+        CLAIM_SECRET: claimSecret,
+        ORGANIZATION: organizationId,
+        OWNER: owner.memberId,
+        MEMBER: user.memberId,
+      };
+      const output = await ran(await oldestNode(), [kind.script], { cwd: join(temporary, kind.type), env });
+      expect(JSON.parse(output)).toEqual({
+        node: expect.stringMatching(/^\d+\./),
+        effective: 'organization',
+        meetings: { same: true, gone: 'unknown_meeting', toHost: true, raw: 200 },
+        link: new URL(server.url).origin,
+        refusal: { isRefusal: true, status: 403, code: expect.any(String) },
+      });
+      expect(await announced()).toHaveLength(1);
+    },
+  );
 
   test.each([
     { type: 'module', module: 'nodenext', moduleResolution: 'nodenext' },

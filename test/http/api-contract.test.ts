@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { generatedPages, withRefusals } from '../../scripts/refusals/render.ts';
 import { refusalStatus } from '../../src/http/gateway.ts';
-import { meetingRefusals } from '../../src/http/meeting-refusals.ts';
 
 const repository = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
 const page = read('docs/contracts/api.md');
 const section = (title: string): string => page.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
+const routeFiles = ['src/http/api-routes.ts', 'src/http/mapping-routes.ts', 'src/http/meetings/routes.ts'];
 const cells = (text: string): string[][] =>
   text
     .split('\n')
@@ -17,9 +18,10 @@ const cells = (text: string): string[][] =>
 
 test('every call of the API is in the contract, and no other', () => {
   const made = [
-    ...`${read('src/http/api-routes.ts')}${read('src/http/mapping-routes.ts')}`.matchAll(
-      /app\.(get|post|patch|delete)\('(\/v1\/[^']+)'/g,
-    ),
+    ...routeFiles
+      .map(read)
+      .join('')
+      .matchAll(/app\.(get|post|patch|delete)\('(\/v1\/[^']+)'/g),
   ];
   const documented = cells(section('Calls')).map(([call]) => /^`([A-Z]+ \S+)`/.exec(call ?? '')?.[1]);
   expect(documented.sort()).toEqual(made.map(([, method, path]) => `${method?.toUpperCase()} ${path}`).sort());
@@ -36,15 +38,10 @@ test('every refusal is in the contract, with its status', () => {
   for (const [, status, code] of thrown) expect(documented.get(code), code).toBe(status);
 });
 
-test('every refusal of a meeting is in the contract, as the code has it', () => {
-  expect(cells(section('Refusals of meetings'))).toEqual(
-    Object.entries(meetingRefusals).map(([code, { status, retryable, mendedBy }]) => [
-      `\`${code}\``,
-      String(status),
-      retryable ? 'yes' : 'no',
-      mendedBy.replace('_', ' '),
-    ]),
-  );
+test.each(generatedPages)('the refusals of meetings in %s are those of the code', (path) => {
+  const text = read(path);
+  expect(withRefusals(path, text), 'run: npm run docs:refusals').toBe(text);
+  expect(withRefusals(path, text.replace('| `host_daily_limit`', '| `other`'))).toBe(text);
 });
 
 test('what the server points people to exists', () => {

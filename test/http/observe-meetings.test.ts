@@ -1,8 +1,8 @@
 import fastify from 'fastify';
 import { expect, test } from 'vitest';
 import { ApiError } from '../../src/http/api-error.ts';
-import { refuseMeeting } from '../../src/http/meeting-refusals.ts';
-import { observeMeetings } from '../../src/http/observe-meetings.ts';
+import { observeMeetings } from '../../src/http/meetings/observe.ts';
+import { refuseMeeting } from '../../src/http/meetings/refuse.ts';
 import { createTelemetry } from '../../src/telemetry.ts';
 
 test('each meeting is told by what became of it; what was not understood or allowed is none', async () => {
@@ -17,8 +17,9 @@ test('each meeting is told by what became of it; what was not understood or allo
     const made = next();
     return reply.code(201).send(made);
   });
-  app.delete('/v1/meetings/:ref', async () => next());
-  app.get('/v1/meetings/:ref', async () => ({}));
+  app.delete('/v1/meetings/:meetingRef', async () => next());
+  app.get('/v1/meetings/:meetingRef', async () => ({}));
+  app.post('/v1/meeting-credentials', async () => next());
   app.post('/v1/other', async () => ({}));
   const ask = (what: () => unknown, method: 'POST' | 'DELETE' | 'GET' = 'POST', url = '/v1/meetings') => {
     next = what;
@@ -34,6 +35,8 @@ test('each meeting is told by what became of it; what was not understood or allo
   await ask(fail(new ApiError(401, 'unauthorized', 'who are you')));
   await ask(() => ({}), 'GET', '/v1/meetings/m1');
   await ask(() => ({}), 'POST', '/v1/other');
-  expect(told).toEqual(['create done', 'create interrupted', 'delete temporarily_unavailable', 'create internal']);
+  await ask(fail(refuseMeeting('choose_host')), 'POST', '/v1/meeting-credentials');
+  const expected = ['create done', 'create interrupted', 'delete temporarily_unavailable', 'create internal'];
+  expect(told).toEqual([...expected, 'credentials choose_host']);
   await app.close();
 });

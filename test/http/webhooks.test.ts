@@ -105,6 +105,7 @@ describe('the path of an app', () => {
       publicUrl: at().server.url,
       claimSecret: null,
       locationAdapter: 'rows',
+      meetingQuotas: { perKey: 0, perOrganization: 0 },
       log: services.log,
       telemetry: services.telemetry,
       webhooks: [{ kind: 'admin', clientId: 'http_admin_app', secrets: [new Secret(key)] }],

@@ -52,6 +52,7 @@ test('publishes exactly these names', () => {
     'runs_stuck',
     'webhooks_total',
     'meetings_total',
+    'meeting_duration_seconds',
   ]);
 });
 
@@ -79,7 +80,7 @@ test('counts what happens, in seconds, by names of ours and never by job, grant 
   telemetry.emit('grant', { grantId: 'grant-77', type: 'grant_dead', reason: 'refresh_lost' });
   telemetry.emit('grant', { grantId: 'grant-77', type: 'scopes_shrank' });
   telemetry.emit('webhook', { app: 'admin', event: 'user.updated', outcome: 'taken', ms: 3 });
-  telemetry.emit('meeting', { action: 'create', outcome: 'temporarily_unavailable' });
+  telemetry.emit('meeting', { action: 'create', outcome: 'temporarily_unavailable', ms: 40 });
   const lines = await page();
   for (const line of [
     'zoom_steward_jobs_started_total{queue="quick",job="reconcile-member"} 2',
@@ -95,6 +96,7 @@ test('counts what happens, in seconds, by names of ours and never by job, grant 
     'zoom_steward_token_refresh_total{outcome="lost"} 1',
     'zoom_steward_webhooks_total{app="admin",outcome="taken"} 1',
     'zoom_steward_meetings_total{action="create",outcome="temporarily_unavailable"} 1',
+    'zoom_steward_meeting_duration_seconds_sum{action="create"} 0.04',
   ])
     expect(lines).toContain(line);
   expect(lines.filter((line) => line.includes('77'))).toEqual([]);

@@ -4,7 +4,15 @@
  */
 import type { Kysely, Transaction } from 'kysely';
 import type { Pool, PoolClient } from 'pg';
-import { createSteward, type Meeting, type MemberZoom, type Queryable, StewardRequestError } from 'zoom-steward-client';
+import {
+  createSteward,
+  type Meeting,
+  MeetingRefusedError,
+  type MemberZoom,
+  meetingRefusals,
+  type Queryable,
+  StewardRequestError,
+} from 'zoom-steward-client';
 
 type AppTables = { members: { id: string } };
 
@@ -23,7 +31,24 @@ export async function fromKysely(db: Kysely<AppTables>, trx: Transaction<AppTabl
     topic: 'Hello',
     startsAt: '2030-01-02T10:00:00+01:00',
     durationMinutes: 30,
+    idempotencyKey: 'booking',
   });
+}
+
+export async function rawMeeting(db: Queryable): Promise<string> {
+  const steward = createSteward({ db });
+  return steward.withZoom({ meetingRef: 'ref' }, async ({ fetch, zoomMeetingId }) => {
+    const answer = await fetch(`/meetings/${zoomMeetingId}`, { method: 'PATCH', body: { topic: 'Moved' } });
+    return answer.statusText;
+  });
+}
+
+export function toInvitee(error: unknown): string {
+  if (!(error instanceof MeetingRefusedError)) return '';
+  if (error.code === 'host_daily_limit') return String(error.retryAfterSeconds);
+  // @ts-expect-error the codes are those of the table
+  if (error.code === 'no_such_code') return '';
+  return meetingRefusals[error.code].toInvitee;
 }
 
 export const mayTryAgain = (error: unknown): boolean => error instanceof StewardRequestError && error.retryable;

@@ -1,0 +1,109 @@
+import { sql } from 'kysely';
+import type { Database } from '../../db/database.ts';
+import type { Door } from './door.ts';
+import { inSeconds, refuseMeeting } from './refuse.ts';
+
+export type Act = 'create' | 'update' | 'delete';
+
+/** Refusals in a row by which Zoom says that calls of this grant cannot work: then nothing is sent for a while. */
+const breakerAfter = 3;
+const breakerMs = 30_000;
+const longestBreakerMs = 10 * 60_000;
+/** Failures further apart are no row. */
+const forgetMinutes = 15;
+/** One call tries whether it works again; others wait so long for what it finds. */
+const probeMs = 10_000;
+/** A host whom Zoom refuses although the directory has them is not tried again for so long. */
+const cannotHostMs = 5 * 60_000;
+/** A shorter block is the directory walk's to wait for: interactive calls are not held up by it. */
+const shortBlockMs = 2_000;
+
+type Obstacles = {
+  readonly hostReason: 'daily_limit' | 'cannot_host' | null;
+  readonly hostMs: number | null;
+  readonly zoomCode: number | null;
+  readonly failures: number;
+  readonly breakerReason: string | null;
+  /** not above 0: one caller may try */
+  readonly breakerMs: number;
+  readonly accountMs: number;
+};
+
+/** Refuses what Zoom would refuse, without asking it: all that was remembered, in one look. `failures` so far. */
+export async function passObstacles(db: Database, door: Door, act: Act): Promise<{ readonly failures: number }> {
+  const { rows } = await sql<Obstacles>`
+    select h.reason as "hostReason", extract(epoch from h.until - steward.now())::float8 * 1000 as "hostMs", h.zoom_code as "zoomCode",
+           coalesce(b.failures, 0) as failures, b.reason as "breakerReason",
+           coalesce(extract(epoch from b.open_until - steward.now())::float8 * 1000, 0) as "breakerMs",
+           coalesce(extract(epoch from d.blocked_until - steward.now())::float8 * 1000, 0) as "accountMs"
+      from (select ${door.zoomAccountId} as account, ${door.zoomUserId} as host, ${door.grantId}::uuid as grant_id) a
+      left join steward.host_blocks h on h.zoom_account_id = a.account and h.zoom_user_id = a.host and h.until > steward.now()
+      left join steward.grants g on g.id = a.grant_id
+      left join steward.call_breakers b on b.grant_id = a.grant_id and b.version = g.version
+      left join steward.directories d on d.zoom_account_id = a.account`.execute(db);
+  const { hostReason, hostMs, zoomCode, failures, breakerReason, breakerMs: openMs, accountMs } = rows[0] as Obstacles;
+  if (hostReason === 'daily_limit' && act !== 'delete')
+    throw refuseMeeting('host_daily_limit', { retryAfterSeconds: inSeconds(hostMs ?? 0) });
+  if (hostReason === 'cannot_host' && act === 'create')
+    throw refuseMeeting('cannot_host', { zoomCode, retryAfterSeconds: inSeconds(hostMs ?? 0) });
+  if (accountMs > shortBlockMs)
+    throw refuseMeeting('temporarily_unavailable', {
+      because: 'rate_limited',
+      retryAfterSeconds: inSeconds(accountMs),
+    });
+  if (failures >= breakerAfter && (openMs > 0 || !(await mayProbe(db, door.grantId))))
+    throw refuseMeeting(refusalWhileOpen(breakerReason ?? ''), {
+      because: breakerReason,
+      retryAfterSeconds: inSeconds(Math.max(openMs, 0)),
+    });
+  return { failures };
+}
+
+/** What Zoom refuses for want of permission is an interruption; tokens and our application are not the customer's. */
+export const refusalWhileOpen = (reason: string): 'interrupted' | 'temporarily_unavailable' =>
+  reason === 'missing_permission' || reason === 'missing_scope' ? 'interrupted' : 'temporarily_unavailable';
+
+async function mayProbe(db: Database, grantId: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update steward.call_breakers set open_until = steward.now() + ${probeMs} * interval '1 millisecond'
+     where grant_id = ${grantId} and open_until <= steward.now()`.execute(db);
+  return numAffectedRows === 1n;
+}
+
+/** Counts a refusal that concerns every call of the grant: Zoom disables apps whose share of failing calls is high. */
+export async function countRefusal(db: Database, grantId: string, reason: string): Promise<void> {
+  await sql`
+    insert into steward.call_breakers as b (grant_id, version, failures, reason, failed_at, open_until)
+    select g.id, g.version, 1, ${reason}, steward.now(), steward.now() from steward.grants g where g.id = ${grantId}
+    on conflict (grant_id) do update
+       set version = excluded.version, reason = excluded.reason, failed_at = excluded.failed_at,
+           failures = case when b.failed_at < excluded.failed_at - ${forgetMinutes} * interval '1 minute' then 1 else b.failures + 1 end,
+           open_until = excluded.failed_at + interval '1 millisecond' * case
+             when b.failed_at < excluded.failed_at - ${forgetMinutes} * interval '1 minute' or b.failures + 1 < ${breakerAfter} then 0
+             else least(${breakerMs} * power(2, least(b.failures + 1 - ${breakerAfter}, 20)), ${longestBreakerMs}) end`.execute(
+    db,
+  );
+}
+
+/** A call worked: the row of refusals is over. */
+export async function endRefusals(db: Database, grantId: string): Promise<void> {
+  await sql`delete from steward.call_breakers where grant_id = ${grantId}`.execute(db);
+}
+
+/** Remembers for every process that nothing can be made for a host until then. */
+export async function blockHost(
+  db: Database,
+  door: Door,
+  why:
+    | { readonly reason: 'daily_limit'; readonly forMs: number }
+    | { readonly reason: 'cannot_host'; readonly zoomCode: number | null },
+): Promise<number> {
+  const forMs = why.reason === 'daily_limit' ? why.forMs : cannotHostMs;
+  const zoomCode = why.reason === 'daily_limit' ? null : why.zoomCode;
+  await sql`
+    insert into steward.host_blocks (zoom_account_id, zoom_user_id, reason, zoom_code, until)
+    values (${door.zoomAccountId}, ${door.zoomUserId}, ${why.reason}, ${zoomCode}, steward.now() + ${forMs} * interval '1 millisecond')
+    on conflict (zoom_account_id, zoom_user_id) do update
+       set reason = excluded.reason, zoom_code = excluded.zoom_code, until = excluded.until`.execute(db);
+  return forMs;
+}
