@@ -107,6 +107,18 @@ describe('at most once', () => {
     expect(await codeOf(book(who, 'k'))).toBe('outcome_unknown');
   });
 
+  test('an error of ours before Zoom is asked gives the key back', async () => {
+    const { db } = at().services;
+    const who = somebody();
+    await sql`alter table steward.host_blocks rename to host_blocks_away`.execute(db);
+    try {
+      await expect(book(who, 'ours')).rejects.toMatchObject({ status: 500, code: 'internal' });
+    } finally {
+      await sql`alter table steward.host_blocks_away rename to host_blocks`.execute(db);
+    }
+    await book(who, 'ours');
+  });
+
   test('what Zoom made and we cannot store is taken back', async () => {
     const { db } = at().services;
     const who = somebody();
@@ -142,7 +154,14 @@ describe('what is not sent', () => {
     expect(first).toMatchObject({ code: 'host_daily_limit', status: 429 });
     expect(Math.abs((first.retryAfterSeconds ?? 0) - untilMidnight)).toBeLessThan(30);
     const before = calls();
-    expect(await codeOf(book(who))).toBe('host_daily_limit');
+    const { key } = await at().client();
+    const plain = await fetch(`${at().server.url}/v1/meetings`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ organizationId: who.organizationId, memberId: who.memberId, ...request }),
+    });
+    expect(Number(plain.headers.get('retry-after'))).toBeGreaterThan(1);
+    expect(await plain.json()).toMatchObject({ error: { code: 'host_daily_limit', toInvitee: expect.any(String) } });
     expect(await codeOf(steward.meetings.update({ meetingRef, topic: 'moved' }))).toBe('host_daily_limit');
     expect(calls()).toBe(before);
     await book(other);
@@ -200,6 +219,19 @@ describe('what is not sent', () => {
     expect([calls() - made, calls('oauth.refresh') - refreshed]).toEqual([2, 1]);
   });
 
+  test('a token that Zoom goes on refusing is soon not sent any more', async () => {
+    const who = somebody();
+    const body = JSON.stringify({ code: 124, message: 'Invalid access token.' });
+    const before = calls();
+    await forward(61);
+    at().zoom.control.addFault({ endpoint: 'meetings.create', kind: 'answer', status: 401, body, count: 20 });
+    for (let i = 0; i < 8; i += 1) expect(await codeOf(book(who))).toBe('temporarily_unavailable');
+    expect(calls() - before).toBe(4);
+    at().zoom.control.clearFaults();
+    await forward(31);
+    await book(who);
+  });
+
   test('one call too many within the minute is refused, for its key or its organization', async () => {
     const { db } = at().services;
     const [key, organizationId] = [{ id: 'k', capabilities: [], organizationId: null }, crypto.randomUUID()];
@@ -223,6 +255,8 @@ test('a meeting is changed with the connection that made it, and again when its 
   await move('acc_elsewhere');
   expect(await codeOf(steward.meetings.update({ meetingRef, topic: 'x' }))).toBe('detached');
   await move('acc_http');
+  const stranger = await at().client(['meetings:write'], crypto.randomUUID());
+  expect(await codeOf(stranger.meetings.delete({ meetingRef }))).toBe('unknown_meeting');
   await steward.meetings.update({ meetingRef, topic: 'x' });
   const changed = `${meetingRef.slice(0, -1)}${meetingRef.endsWith('0') ? '1' : '0'}`;
   expect(await codeOf(steward.meetings.update({ meetingRef: changed, topic: 'x' }))).toBe('unknown_meeting');

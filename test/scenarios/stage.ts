@@ -228,6 +228,7 @@ export async function play(db: Database, profile: Profile, toggles: Readonly<Rec
       publicUrl: 'https://steward.test',
       claimSecret: null,
       locationAdapter: 'rows',
+      meetingQuotas: { perKey: 0, perOrganization: 0 },
       log: createLogger({ level: 'silent' }),
       telemetry: createTelemetry(),
       webhooks: [{ kind: 'admin', clientId: adminClient.clientId, secrets: [new Secret(webhookSecret)] }],

@@ -8,9 +8,16 @@ import type { Door, MeetingDeps } from './door.ts';
 import { type Act, blockHost, countRefusal, endRefusals, passObstacles, refusalWhileOpen } from './obstacles.ts';
 import { inSeconds, refuseMeeting } from './refuse.ts';
 
+/** Zoom has answered already: what is remembered of it must not turn the answer into an error of ours. */
+const quietly = async (work: Promise<unknown>): Promise<void> => {
+  await work.catch(() => {});
+};
+
 /** How long a caller waits for somebody's refresh: bookings are made by people who wait. */
 export const tokenPatienceMs = 10_000;
 const lookMs = 5_000;
+/** A host whom Zoom refuses although the directory has them is not tried again for so long. */
+const cannotHostMs = 5 * 60_000;
 
 type Told = Exclude<CallResult<unknown>, { kind: 'answer' }>;
 
@@ -29,7 +36,7 @@ export async function callZoom<T>(
   const result = await deps.grants.call(door.grantId, work, { patienceMs: tokenPatienceMs });
   if (result.kind !== 'answer') throw await withoutAnswer(deps, door, result);
   if (result.answer.ok) {
-    if (failures > 0) await endRefusals(deps.db, door.grantId);
+    if (failures > 0) await quietly(endRefusals(deps.db, door.grantId));
     return { value: result.answer.value };
   }
   const { failure } = result.answer;
@@ -46,7 +53,7 @@ async function withoutAnswer(deps: MeetingDeps, door: Door, told: Told): Promise
   }
   if (told.kind === 'vault_unreadable') return refuseMeeting('temporarily_unavailable', { because: told.kind });
   if (told.reason === 'token_refused') {
-    await countRefusal(deps.db, door.grantId, 'token');
+    await quietly(countRefusal(deps.db, door.grantId, 'token'));
     await hint(deps, door, 'meeting: token');
   }
   return refuseMeeting('temporarily_unavailable', { because: told.reason });
@@ -66,22 +73,23 @@ async function afterFailure(deps: MeetingDeps, door: Door, act: Act, failure: Zo
     case 'not_found':
       return afterCannotHost(deps, door, failure);
     case 'host_daily_limit': {
-      const forMs = await blockHost(deps.db, door, { reason: 'daily_limit', forMs: failure.retryAfterMs ?? 60_000 });
+      const forMs = failure.retryAfterMs ?? 60_000;
+      await quietly(blockHost(deps.db, door, { reason: 'daily_limit', zoomCode: null, forMs }));
       return refuseMeeting('host_daily_limit', { retryAfterSeconds: inSeconds(forMs) });
     }
     case 'rate_limited': {
       const waitMs = failure.retryAfterMs ?? 1_000;
-      await blockDirectory(deps.db, door.zoomAccountId, waitMs);
+      await quietly(blockDirectory(deps.db, door.zoomAccountId, waitMs));
       return refuseMeeting('temporarily_unavailable', { because, retryAfterSeconds: inSeconds(waitMs) });
     }
     case 'token':
     case 'missing_permission':
     case 'missing_scope':
-      await countRefusal(deps.db, door.grantId, failure.kind);
+      await quietly(countRefusal(deps.db, door.grantId, failure.kind));
       await hint(deps, door, `meeting: ${failure.kind}`);
       return refuseMeeting(refusalWhileOpen(failure.kind), { because });
     case 'application':
-      await countRefusal(deps.db, door.grantId, failure.kind);
+      await quietly(countRefusal(deps.db, door.grantId, failure.kind));
       return refuseMeeting('temporarily_unavailable', { because });
     case 'server':
     case 'network':
@@ -101,11 +109,12 @@ async function afterFailure(deps: MeetingDeps, door: Door, act: Act, failure: Zo
  * from now on, and not tried again for a while.
  */
 async function afterCannotHost(deps: MeetingDeps, door: Door, { code }: ZoomFailure): Promise<ApiError> {
-  const forMs = await blockHost(deps.db, door, { reason: 'cannot_host', zoomCode: code });
+  const forMs = cannotHostMs;
+  await quietly(blockHost(deps.db, door, { reason: 'cannot_host', zoomCode: code, forMs }));
   if (door.kind === 'organization') {
     const { zoomAccountId, zoomUserId } = door;
     // What it finds is a courtesy: the refusal stands without it.
-    await lookAtZoomUser(deps, { zoomAccountId, zoomUserId, signal: AbortSignal.timeout(lookMs) }).catch(() => {});
+    await quietly(lookAtZoomUser(deps, { zoomAccountId, zoomUserId, signal: AbortSignal.timeout(lookMs) }));
   }
   return refuseMeeting('cannot_host', { zoomCode: code, retryAfterSeconds: inSeconds(forMs) });
 }
@@ -114,5 +123,5 @@ async function afterCannotHost(deps: MeetingDeps, door: Door, { code }: ZoomFail
 async function hint(deps: MeetingDeps, door: Door, reason: string): Promise<void> {
   if (door.kind === 'personal') return;
   const { zoomAccountId } = door;
-  await deps.db.transaction().execute((trx) => hintAccount(trx, { zoomAccountId, actor: 'zoom', reason }));
+  await quietly(deps.db.transaction().execute((trx) => hintAccount(trx, { zoomAccountId, actor: 'zoom', reason })));
 }

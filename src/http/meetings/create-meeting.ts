@@ -36,26 +36,34 @@ export async function createMeeting(
   request: MeetingRequest,
   idempotencyKey?: string,
 ): Promise<{ readonly made: MadeMeeting; readonly replayed: boolean }> {
-  if (idempotencyKey === undefined) return { made: await make(deps, request, null), replayed: false };
+  if (idempotencyKey === undefined) return { made: await make(deps, request, null, { asked: false }), replayed: false };
   const key = { organizationId: request.organizationId, idempotencyKey };
   const begun = await beginRequest<MadeMeeting>(deps.db, key, request);
   if (begun.state === 'made') return { made: begun.answer, replayed: true };
+  const zoom = { asked: false };
   try {
-    return { made: await make(deps, request, key), replayed: false };
+    return { made: await make(deps, request, key, zoom), replayed: false };
   } catch (error) {
-    // A refusal made nothing; of what is not understood, and of lost answers, nobody knows. If this is not written, a
-    // request that stays open is unknown after two minutes.
-    const known = error instanceof ApiError && error.code !== 'outcome_unknown';
+    // A refusal made nothing, nor did what Zoom was never asked for; of lost answers nobody knows. If this is not
+    // written, a request that stays open is unknown after two minutes.
+    const known = !zoom.asked || (error instanceof ApiError && error.code !== 'outcome_unknown');
     await endRequest(deps.db, key, known ? 'free' : 'unknown').catch(() => {});
     throw error;
   }
 }
 
-async function make(deps: MeetingDeps, request: MeetingRequest, key: RequestKey | null): Promise<MadeMeeting> {
+async function make(
+  deps: MeetingDeps,
+  request: MeetingRequest,
+  key: RequestKey | null,
+  /** set once a request may have gone out */
+  zoom: { asked: boolean },
+): Promise<MadeMeeting> {
   const door = await findNewDoor(deps.db, request.organizationId, request.memberId);
   const body = { ...toZoom(request), type: scheduledMeeting, ...door.defaults };
   try {
     const answered = await callZoom(deps, door, 'create', async (auth) => {
+      zoom.asked = true;
       const answer = await deps.api.createMeeting(auth, door.zoomUserId, body);
       return answer.ok
         ? { ok: true, value: await keep(deps, auth, { door, request, key, meeting: answer.value }) }

@@ -13,8 +13,6 @@ const longestBreakerMs = 10 * 60_000;
 const forgetMinutes = 15;
 /** One call tries whether it works again; others wait so long for what it finds. */
 const probeMs = 10_000;
-/** A host whom Zoom refuses although the directory has them is not tried again for so long. */
-const cannotHostMs = 5 * 60_000;
 /** A shorter block is the directory walk's to wait for: interactive calls are not held up by it. */
 const shortBlockMs = 2_000;
 
@@ -93,17 +91,12 @@ export async function endRefusals(db: Database, grantId: string): Promise<void> 
 /** Remembers for every process that nothing can be made for a host until then. */
 export async function blockHost(
   db: Database,
-  door: Door,
-  why:
-    | { readonly reason: 'daily_limit'; readonly forMs: number }
-    | { readonly reason: 'cannot_host'; readonly zoomCode: number | null },
-): Promise<number> {
-  const forMs = why.reason === 'daily_limit' ? why.forMs : cannotHostMs;
-  const zoomCode = why.reason === 'daily_limit' ? null : why.zoomCode;
+  { zoomAccountId, zoomUserId }: Door,
+  why: { readonly reason: 'daily_limit' | 'cannot_host'; readonly zoomCode: number | null; readonly forMs: number },
+): Promise<void> {
   await sql`
     insert into steward.host_blocks (zoom_account_id, zoom_user_id, reason, zoom_code, until)
-    values (${door.zoomAccountId}, ${door.zoomUserId}, ${why.reason}, ${zoomCode}, steward.now() + ${forMs} * interval '1 millisecond')
+    values (${zoomAccountId}, ${zoomUserId}, ${why.reason}, ${why.zoomCode}, steward.now() + ${why.forMs} * interval '1 millisecond')
     on conflict (zoom_account_id, zoom_user_id) do update
        set reason = excluded.reason, zoom_code = excluded.zoom_code, until = excluded.until`.execute(db);
-  return forMs;
 }

@@ -36,10 +36,11 @@ export function meetingRoutes(
     meetingRef: string,
   ): Promise<{ key: ServiceKey; meeting: KnownMeeting }> => {
     const key = await authenticate(db, request.headers.authorization);
-    const meeting = await findMeeting(db, meetingRef);
     // A key without the right learns nothing about which references exist.
-    authorize(key, capability, meeting?.organizationId ?? key.organizationId ?? '');
-    if (meeting === undefined) throw refuseMeeting('unknown_meeting');
+    authorize(key, capability, key.organizationId ?? '');
+    const meeting = await findMeeting(db, meetingRef);
+    if (meeting === undefined || (key.organizationId ?? meeting.organizationId) !== meeting.organizationId)
+      throw refuseMeeting('unknown_meeting');
     await takeQuota(db, quotas, key, meeting.organizationId);
     return { key, meeting };
   };
