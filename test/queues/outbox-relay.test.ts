@@ -271,6 +271,26 @@ describe('hints', () => {
     off();
   });
 
+  test('the poll falls due by the clock: a look that takes long does not put the next one off', async () => {
+    const looks: number[] = [];
+    const pollMs = 400;
+    const queue = fakeQueue();
+    const slow = {
+      ...queue,
+      publish: async (messages: readonly QueueMessage[]) => {
+        // Said while the look is under way, which does not see it any more.
+        if (looks.length === 1) await say(database.db, 'y');
+        await new Promise((resolve) => setTimeout(resolve, pollMs * 0.75));
+        await queue.publish(messages);
+      },
+    };
+    await say(database.db, 'x');
+    relayTo(slow, { pollMs, onStep: (step) => void (step === 'claimed' && looks.push(performance.now())) }).start();
+    await until('both', () => queue.published.length === 2);
+    // From the end of the look before it would be 1.7 intervals.
+    expect((looks[1] as number) - (looks[0] as number)).toBeLessThan(pollMs * 1.5);
+  });
+
   test('the listener is cut: it listens again, hears at once what was said meanwhile, and what comes', async () => {
     const queue = fakeQueue();
     const lost = signal();
