@@ -289,7 +289,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '330-locations-rows.sql',
-    find: "select gen_random_uuid(), organization, z.event_type_id, 'rows', z.position, to_jsonb(z),",
+    find: "select (series || lpad(to_hex(row_number() over ()), 12, '0'))::uuid, organization, z.event_type_id, 'rows', z.position, to_jsonb(z),",
     replace: "select gen_random_uuid(), organization, z.event_type_id, 'rows', z.position, to_jsonb(z) - 'details',",
     why: 'what comes back has lost its details',
   },

@@ -35,22 +35,30 @@ declare
   owners uuid[];
   serving uuid[];
   members uuid[];
+  reasons text[];
+  hostings text[];
 begin
   select * into facts from steward.location_facts(organization, assumed);
   select array_agg(s.event_type_id), array_agg(s.kind), array_agg(s.owner_id), array_agg(s.member_id),
          array_agg(distinct s.member_id) filter (where s.member_id is not null)
     into asked, kinds, owners, serving, members
     from steward.event_type_servers(organization, event_types) s;
+  -- Whether somebody can host is a question of the directory, and only while the connection is active. Else the reason is
+  -- all there is to ask, at a third of the price.
+  if facts.org_state = 'active' then
+    select array_agg(l.member_id), array_agg(l.reason), array_agg(l.hosting) into members, reasons, hostings
+      from steward.live_members_under(organization, members, facts.org_state, facts.ever_disconnected, facts.zoom_account_id, facts.allow_opt_out,
+             facts.rollout, facts.rollout_groups, facts.rollout_domains, facts.shared_host, facts.shared_host_type) l;
+  else
+    select array_agg(l.member_id), array_agg(l.reason), array_agg(steward.rule_hosting(l.reason, facts.org_state, null, null, null, false))
+      into members, reasons, hostings
+      from steward.live_reasons_under(organization, members, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
+             facts.rollout, facts.rollout_groups, facts.rollout_domains) l;
+  end if;
   return query
   with ruled as materialized (
-    -- The directory decides hosting only while the connection is active. Else it is not asked: the plan leaves the
-    -- whole match out, which is most of the work.
-    select l.member_id, steward.rule_takes_zoom(l.reason) as takes, steward.rule_cause_rank(l.reason) as rank,
-           case when facts.org_state = 'active' then l.hosting
-                else steward.rule_hosting(l.reason, facts.org_state, null, null, null, false) end = 'can_host' as can_host
-      from steward.live_members_under(organization, members, facts.org_state, facts.ever_disconnected,
-             case when facts.org_state = 'active' then facts.zoom_account_id end, facts.allow_opt_out, facts.rollout, facts.rollout_groups,
-             facts.rollout_domains, facts.shared_host, facts.shared_host_type) l),
+    select l.member_id, steward.rule_takes_zoom(l.reason) as takes, steward.rule_cause_rank(l.reason) as rank, l.hosting = 'can_host' as can_host
+      from unnest(members, reasons, hostings) as l (member_id, reason, hosting)),
   served as (
     -- Nobody to ask: only the organization's disconnect takes it.
     select s.event_type_id, s.kind, s.owner_id, coalesce(bool_or(not r.takes), not facts.disconnected) as kept,

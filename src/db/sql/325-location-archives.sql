@@ -38,6 +38,10 @@ begin
   upto := least(case when cardinality(with_zoom) >= page_size then with_zoom[cardinality(with_zoom)] end,
                 case when cardinality(seen) >= page_size then seen[cardinality(seen)] end,
                 case when cardinality(flagged) >= page_size then flagged[cardinality(flagged)] end);
+  if returnable is null and cardinality(flagged) = 0 then
+    event_types := case when upto is null then with_zoom else array(select k from unnest(with_zoom) k where k <= upto order by k) end;
+    return;
+  end if;
   event_types := array(select distinct k from unnest(with_zoom || coalesce(returnable, '{}') || flagged) k
                         where upto is null or k <= upto order by k);
 end $$;

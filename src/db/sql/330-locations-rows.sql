@@ -95,14 +95,17 @@ language plpgsql volatile as $$
 declare
   facts record;
   at timestamptz := steward.now();
+  -- Ids of copies are random by the chunk and counted within: at random each would go to another page of the index.
+  series constant text := left(gen_random_uuid()::text, 24);
 begin
   select * into facts from steward.location_facts(organization);
   perform steward.supersede_archives(organization, event_types);
   return query
   with asked as (select * from unnest(event_types, causes, owners) as u (event_type_id, cause, owner_id)),
-  zoom as materialized (
-    select l.* from steward_app.locations l
-     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'),
+  -- The rows are locked, so that what goes here is what was seen.
+  zoom as (
+    delete from steward_app.locations l
+     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' returning l.*),
   others as materialized (select * from steward.location_neighbours_rows(event_types)),
   done as materialized (
     select a.event_type_id, a.cause, a.owner_id, z.locations, z.place, o.neighbours,
@@ -117,16 +120,13 @@ begin
   archived as (
     insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation,
                                             run_id, archived_at, expires_at, fallback)
-    select gen_random_uuid(), organization, z.event_type_id, 'rows', z.position, to_jsonb(z),
+    select (series || lpad(to_hex(row_number() over ()), 12, '0'))::uuid, organization, z.event_type_id, 'rows', z.position, to_jsonb(z),
            coalesce(d.neighbours, md5(coalesce(steward.location_print(i.id, i.place, i.kind, i.details, at), ''))),
            d.cause, steward.rule_offered(d.cause, facts.disconnect_cause), facts.generation, run, at, at + facts.expires_after,
            case when i.id is not null then jsonb_build_object('id', i.id, 'event_type_id', i.event_type_id, 'organization_id', organization,
              'position', i.place, 'kind', i.kind, 'details', i.details, 'created_at', at, 'updated_at', at) end
       from zoom z join done d on d.event_type_id = z.event_type_id left join instead i on i.event_type_id = z.event_type_id
     returning 1),
-  removed as (
-    delete from steward_app.locations l
-     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' returning 1),
   fallback as (
     insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details, created_at, updated_at)
     select i.id, i.event_type_id, organization, i.place, i.kind, i.details, at, at from instead i returning 1),
@@ -142,7 +142,7 @@ begin
     select organization, run, 'removed', array_agg(d.event_type_id), array_agg(d.owner_id), array_agg(d.locations), array_agg(d.cause),
            array_agg(d.neighbours is null and d.fallback_id is null)
       from done d having count(*) > 0)
-  select (select count(*) from done)::integer, (select count(*) from removed)::integer,
+  select (select count(*) from done)::integer, (select count(*) from zoom)::integer,
          (select count(*) from fallback)::integer, (select count(*) from flag)::integer;
 end $$;
 

@@ -104,6 +104,8 @@ language plpgsql volatile as $$
 declare
   facts record;
   at timestamptz := steward.now();
+  -- Ids of copies are random by the chunk and counted within: at random each would go to another page of the index.
+  series constant text := left(gen_random_uuid()::text, 24);
 begin
   select * into facts from steward.location_facts(organization);
   perform steward.supersede_archives(organization, event_types);
@@ -121,7 +123,7 @@ begin
   archived as (
     insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation,
                                             run_id, archived_at, expires_at, fallback)
-    select gen_random_uuid(), organization, d.event_type_id, 'json', z.place - 1, z.element, md5(d.after::text),
+    select (series || lpad(to_hex(row_number() over ()), 12, '0'))::uuid, organization, d.event_type_id, 'json', z.place - 1, z.element, md5(d.after::text),
            d.cause, steward.rule_offered(d.cause, facts.disconnect_cause), facts.generation, run, at, at + facts.expires_after, d.fallback
       from left_there d cross join lateral jsonb_array_elements(d.before) with ordinality as z (element, place)
      where z.element @> '{"kind": "zoom_conference"}'

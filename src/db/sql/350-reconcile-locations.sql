@@ -15,12 +15,13 @@ declare
   sure uuid[];
   unsure uuid[];
   locked uuid[];
-  going uuid[];
+  going uuid[] := '{}';
   causes text[];
   going_owners uuid[];
   coming uuid[];
   coming_owners uuid[];
   flagged uuid[];
+  plain uuid[];
   done record;
 begin
   if from_adapter not in ('rows', 'json') then
@@ -35,13 +36,13 @@ begin
   end if;
 
   sure := case facts.org_state
-    when 'disconnecting' then array(select unnest(have_zoom) intersect select unnest(event_types))
+    when 'disconnecting' then array(select k from unnest(have_zoom) k where k = any(event_types))
     when 'active' then array(select distinct a.event_type_id
                                from steward.returnable_archives(organization, event_types, from_adapter, facts.restore_generations) a
                               where a.cause = 'organization_disconnected')
     else '{}' end;
   unsure := case when cardinality(sure) = 0 then event_types
-                 else array(select unnest(event_types) except select unnest(sure)) end;
+                 else array(select k from unnest(event_types) k where k <> all(sure)) end;
   if cardinality(unsure) > 0 then
     if from_adapter = 'rows' then
       locked := sure || array(select w.event_type_id from steward.location_work_rows(organization, unsure) w);
@@ -56,22 +57,35 @@ begin
     return;
   end if;
 
-  -- Whoever edited before the lock is waited for and seen by the look after it.
+  -- Whoever edited before the lock is waited for and seen by the looks after it.
   if from_adapter = 'rows' then
     perform steward.lock_locations_rows(organization, locked);
-    select array_agg(w.event_type_id) filter (where w.todo = 'remove'), array_agg(w.cause) filter (where w.todo = 'remove'),
-           array_agg(w.owner_id) filter (where w.todo = 'remove'), array_agg(w.event_type_id) filter (where w.todo = 'restore'),
-           array_agg(w.owner_id) filter (where w.todo = 'restore'), array_agg(w.event_type_id) filter (where w.todo = 'unflag')
-      into going, causes, going_owners, coming, coming_owners, flagged from steward.location_work_rows(organization, locked) w;
   else
     perform steward.lock_locations_json(organization, locked);
-    select array_agg(w.event_type_id) filter (where w.todo = 'remove'), array_agg(w.cause) filter (where w.todo = 'remove'),
-           array_agg(w.owner_id) filter (where w.todo = 'remove'), array_agg(w.event_type_id) filter (where w.todo = 'restore'),
-           array_agg(w.owner_id) filter (where w.todo = 'restore'), array_agg(w.event_type_id) filter (where w.todo = 'unflag')
-      into going, causes, going_owners, coming, coming_owners, flagged from steward.location_work_json(organization, locked) w;
+  end if;
+  if facts.org_state = 'disconnecting' then
+    -- What has Zoom has one question in a cascade: does somebody keep it. Not where a flag stands beside it: then
+    -- somebody gave the event type a location since, and there may be more to do.
+    plain := array(select k from unnest(sure) k where not exists (select from steward.event_type_flags f where f.event_type_id = k));
+    select coalesce(array_agg(d.event_type_id), '{}'), array_agg(d.cause), array_agg(d.owner_id) into going, causes, going_owners
+      from steward.location_decisions(organization, plain) d where not d.kept;
+    locked := array(select k from unnest(locked) k where k <> all(plain));
+  end if;
+  if cardinality(locked) > 0 then
+    if from_adapter = 'rows' then
+      select going || array_agg(w.event_type_id) filter (where w.todo = 'remove'), causes || array_agg(w.cause) filter (where w.todo = 'remove'),
+             going_owners || array_agg(w.owner_id) filter (where w.todo = 'remove'), array_agg(w.event_type_id) filter (where w.todo = 'restore'),
+             array_agg(w.owner_id) filter (where w.todo = 'restore'), array_agg(w.event_type_id) filter (where w.todo = 'unflag')
+        into going, causes, going_owners, coming, coming_owners, flagged from steward.location_work_rows(organization, locked) w;
+    else
+      select going || array_agg(w.event_type_id) filter (where w.todo = 'remove'), causes || array_agg(w.cause) filter (where w.todo = 'remove'),
+             going_owners || array_agg(w.owner_id) filter (where w.todo = 'remove'), array_agg(w.event_type_id) filter (where w.todo = 'restore'),
+             array_agg(w.owner_id) filter (where w.todo = 'restore'), array_agg(w.event_type_id) filter (where w.todo = 'unflag')
+        into going, causes, going_owners, coming, coming_owners, flagged from steward.location_work_json(organization, locked) w;
+    end if;
   end if;
 
-  if going is not null then
+  if cardinality(going) > 0 then
     if from_adapter = 'rows' then
       select * into done from steward.remove_locations_rows(organization, run, going, causes, going_owners);
     else

@@ -131,6 +131,7 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
       'location_print',
       'returnable_archives',
       'event_type_servers',
+      'live_reasons_under',
       'without_zoom',
       'only_zoom',
     ])

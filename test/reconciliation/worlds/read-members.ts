@@ -20,9 +20,13 @@ export function liveAnswers(db: Database, members: readonly MemberName[]): Promi
     db,
     members,
     sql`
-    select m.member_id, ${columns}, m.via_shared_host as "sharedHost"
+    select m.member_id, case when m.reason = r.reason then m.reason else m.reason || ', but for live_reasons_under ' || r.reason end as reason,
+           m.effective, m.hosting, m.zoom_user_id as "zoomUserId", m.basic_plan as "basicPlan", m.via_shared_host as "sharedHost"
       from (select organization, array_agg(member) as ids from asked group by organization) o
-     cross join lateral steward.live_members(o.organization, o.ids) m`,
+     cross join lateral steward.live_members(o.organization, o.ids) m
+     cross join lateral steward.organization_facts(o.organization) f
+      join lateral steward.live_reasons_under(o.organization, o.ids, f.org_state, f.ever_disconnected, f.allow_opt_out, f.rollout,
+                                              f.rollout_groups, f.rollout_domains) r on r.member_id = m.member_id`,
   );
 }
 
