@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { sql } from 'kysely';
 import type { Config } from './config.ts';
 import type { ConnectionDeps } from './connections/connection-deps.ts';
+import { wantNewHashes } from './connections/due-work.ts';
 import { defaultExpectations } from './connections/expectations.ts';
 import { createDatabase, type Database } from './db/database.ts';
 import { StewardError } from './errors.ts';
@@ -177,6 +178,7 @@ export function createServices(
           () => checkQueueChoice(db, config),
           () => checkQueueServer(queue, { mode: config.mode, log }),
           () => checkKeys(db, vault),
+          async () => void (await wantNewHashes(db, vault.activeKeyId)),
           async () => void (await grants.replayJournal()),
         ],
       }),

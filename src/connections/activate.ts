@@ -98,7 +98,9 @@ export async function activateCandidate(
   if (anotherAccount) await dropMappings(trx, connection.organization_id, candidate.zoomAccountId);
   await tellSharers(trx, connection.id, candidate.zoomAccountId);
   // Normally the candidate waited for a walk just now; a confirmation may come days later.
-  if (!(await directoryIsFresh(trx, candidate.zoomAccountId))) {
+  if (
+    !(await directoryIsFresh(trx, candidate.zoomAccountId, { connectionId: connection.id, candidateId: candidate.id }))
+  ) {
     await wantWalk(trx, candidate.zoomAccountId);
   }
   if (connection.grant_id !== null && connection.grant_id !== candidate.grantId) {

@@ -36,7 +36,7 @@ export async function finishWalk(deps: DirectoryDeps, walk: Walk, grantId: strin
       .forUpdate()
       .executeTakeFirst();
     if (!held) return { state: 'busy' };
-    return believed ? swap(trx, walk) : refuse(trx, walk, loss);
+    return believed ? swap(trx, walk, deps.vault.activeKeyId) : refuse(trx, walk, loss);
   });
 }
 
@@ -73,7 +73,7 @@ async function refuse(trx: Transaction<DB>, walk: Walk, loss: Loss): Promise<Dir
   return { state: 'refused', matched: loss.matched, lost: loss.lost };
 }
 
-async function swap(trx: Transaction<DB>, walk: Walk): Promise<DirectorySync> {
+async function swap(trx: Transaction<DB>, walk: Walk, hashKeyId: string): Promise<DirectorySync> {
   const { zoomAccountId, walkId } = walk;
   const swapped = await sql<{ changed: number }>`
     select steward.swap_directory(${zoomAccountId}, ${walkId}, walk_started_at) as changed
@@ -81,7 +81,7 @@ async function swap(trx: Transaction<DB>, walk: Walk): Promise<DirectorySync> {
   const changed = swapped.rows[0]?.changed ?? 0;
   const { rows } = await sql<{ users: number }>`
     update steward.directories
-       set synced_at = walk_started_at, refused = null, walk_id = null, walk_status = null, walk_page_token = null,
+       set synced_at = walk_started_at, swapped_at = steward.now(), refused = null, hash_key_id = ${hashKeyId}, walk_id = null, walk_status = null, walk_page_token = null,
            walk_started_at = null, walk_lease_until = null,
            users = (select count(*) from steward.directory_users where zoom_account_id = ${zoomAccountId})
      where zoom_account_id = ${zoomAccountId} returning users`.execute(trx);

@@ -1,7 +1,7 @@
 import type { ConnectionDeps } from './connection-deps.ts';
 
 /** What the directory calls need. */
-export type DirectoryDeps = Pick<ConnectionDeps, 'db' | 'grants' | 'api'>;
+export type DirectoryDeps = Pick<ConnectionDeps, 'db' | 'grants' | 'api' | 'vault'>;
 
 /** How a slice of a directory walk ended. */
 export type DirectorySync =

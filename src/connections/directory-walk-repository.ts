@@ -35,18 +35,26 @@ export async function claimWalk(db: Kysely<DB>, zoomAccountId: string): Promise<
   await sql`insert into steward.directories (zoom_account_id) values (${zoomAccountId}) on conflict do nothing`.execute(
     db,
   );
-  const resumes = sql`(walk_id is not null and walk_status is not null
+  const resumes = sql`(d.walk_id is not null and walk_status is not null
     and walk_lease_until > steward.now() - ${pageTokenMinutes} * interval '1 minute')`;
-  const { rows } = await sql<Omit<Walk, 'zoomAccountId'>>`
-    update steward.directories
-       set walk_id = case when ${resumes} then walk_id else ${randomUUID()} end,
-           walk_status = case when ${resumes} then walk_status else 'active' end,
-           walk_page_token = case when ${resumes} then walk_page_token end,
-           walk_started_at = case when ${resumes} then walk_started_at else steward.now() end,
-           walk_lease_until = steward.now() + ${leaseSeconds} * interval '1 second'
-     where zoom_account_id = ${zoomAccountId}
-       and coalesce(walk_lease_until <= steward.now(), true) and coalesce(blocked_until <= steward.now(), true)
-    returning walk_id as "walkId", walk_status as status, walk_page_token as "pageToken"`.execute(db);
+  const rows = await db.transaction().execute(async (trx) => {
+    const claimed = await sql<Omit<Walk, 'zoomAccountId'> & { before: string | null }>`
+      update steward.directories d
+         set walk_id = case when ${resumes} then d.walk_id else ${randomUUID()} end,
+             walk_status = case when ${resumes} then walk_status else 'active' end,
+             walk_page_token = case when ${resumes} then walk_page_token end,
+             walk_started_at = case when ${resumes} then walk_started_at else steward.now() end,
+             walk_lease_until = steward.now() + ${leaseSeconds} * interval '1 second'
+        from (select walk_id as before from steward.directories where zoom_account_id = ${zoomAccountId} for update) was
+       where zoom_account_id = ${zoomAccountId}
+         and coalesce(walk_lease_until <= steward.now(), true) and coalesce(blocked_until <= steward.now(), true)
+      returning d.walk_id as "walkId", walk_status as status, walk_page_token as "pageToken", was.before`.execute(trx);
+    const [{ walkId, before } = { walkId: null, before: null }] = claimed.rows;
+    // Whose page token was too old: nobody goes on with it, and addresses of strangers are not kept.
+    if (before !== null && before !== walkId)
+      await sql`delete from steward.directory_staging where walk_id = ${before}`.execute(trx);
+    return claimed.rows.map(({ walkId, status, pageToken }) => ({ walkId, status, pageToken }));
+  });
   const [row] = rows;
   if (row) return { kind: 'walk', walk: { zoomAccountId, ...row } };
   const blocked = await sql<{ ms: number }>`

@@ -82,6 +82,19 @@ export async function listStaleDirectories(
   return rows.map((row) => row.id);
 }
 
+/**
+ * Wants every copy walked anew that was hashed with another key than the active one, or before there were hashes: only
+ * Zoom can say the addresses again. Asked when a worker starts; returns how many.
+ */
+export async function wantNewHashes(db: Database, activeKeyId: string): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update steward.directories set wanted_at = steward.now()
+     where synced_at is not null and hash_key_id is distinct from ${activeKeyId} and coalesce(wanted_at <= synced_at, true)`.execute(
+    db,
+  );
+  return Number(numAffectedRows ?? 0n);
+}
+
 /** Deletes copies of directories that no connection, candidate or personal mapping of ours needs any more. */
 export async function deleteUnusedDirectories(db: Database): Promise<number> {
   const result = await sql`

@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
 import type { ZoomFailure, ZoomUser } from '../zoom/api.ts';
+import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
 import { hintAccount } from './hint-account.ts';
@@ -50,9 +51,12 @@ export async function lookAtZoomUser(
   if (!answer.ok && answer.failure.kind !== 'not_found') return afterFailure(deps, zoomAccountId, answer.failure);
   const elsewhere = answer.ok && answer.value.accountId !== null && answer.value.accountId !== zoomAccountId;
   const found = answer.ok && !elsewhere ? answer.value : null;
+  const [address] = await hashAddresses(deps.db, deps.vault, [found?.email ?? null]);
+  const { key = null } = address ?? {};
+  const known = found && { ...found, key, hashes: key === null ? [] : deps.vault.pseudonyms(key) };
   return deps.db.transaction().execute(async (trx) => {
     if (!(await isNewest(trx, { zoomAccountId, zoomUserId }, askedAt))) return { state: 'not_needed' };
-    await write(trx, { zoomAccountId, zoomUserId }, found, askedAt);
+    await write(trx, { zoomAccountId, zoomUserId }, known, askedAt);
     return found ? { state: 'found' } : { state: 'none' };
   });
 }
@@ -91,6 +95,20 @@ async function isNewest(trx: Transaction<DB>, question: Question, askedAt: strin
   return numAffectedRows === 1n;
 }
 
+/** What Zoom said, with key and keyed hashes of the address. */
+type KnownUser = ZoomUser & { readonly key: string | null; readonly hashes: readonly string[] };
+
+/** How the copy writes the user's address: by its key if somebody of ours has it, and then whoever else has it too. */
+async function formOf(trx: Transaction<DB>, zoomAccountId: string, found: KnownUser | null): Promise<string> {
+  if (!found?.key) return '';
+  const { rows } = await sql<{ form: string }>`
+    select steward.address_form(${zoomAccountId}, ${found.key}, ${found.hashes[0]}) as form`.execute(trx);
+  const form = rows[0]?.form ?? '';
+  if (form === found.key)
+    await sql`select steward.reveal_address(${zoomAccountId}, ${form}, ${[...found.hashes]}::text[])`.execute(trx);
+  return form;
+}
+
 /**
  * Writes what Zoom said, under the account's lock, which the directory's swap takes as well.
  * One statement would not see its own changes: what went, what is, then who shares an address, then whom it concerns.
@@ -98,20 +116,18 @@ async function isNewest(trx: Transaction<DB>, question: Question, askedAt: strin
 async function write(
   trx: Transaction<DB>,
   { zoomAccountId, zoomUserId }: Question,
-  found: ZoomUser | null,
+  found: KnownUser | null,
   askedAt: string,
 ): Promise<void> {
   await sql`select from steward.directories where zoom_account_id = ${zoomAccountId} for update`.execute(trx);
-  const { rows } = await sql<{
-    key: string | null;
-  }>`select steward.address_key(${found?.email ?? null}) as key`.execute(trx);
-  const key = rows[0]?.key ?? '';
-  const userKey = found && (found.id ?? `pending:${key}`);
+  const key = await formOf(trx, zoomAccountId, found);
+  const pending = (found?.hashes ?? []).map((hash) => `pending:${hash}`);
+  const userKey = found && (found.id ?? pending[0] ?? 'pending:');
   const before = await sql<{ user_key: string; address_key: string }>`
     delete from steward.directory_users d
      where d.zoom_account_id = ${zoomAccountId}
        and (d.user_key = ${zoomUserId} and ${userKey}::text is distinct from ${zoomUserId}
-         or ${userKey}::text = ${zoomUserId} and d.user_key = 'pending:' || ${key})
+         or ${userKey}::text = ${zoomUserId} and d.user_key = any(${pending}::text[]))
     returning d.user_key, d.address_key`.execute(trx);
   const changed = new Set(before.rows.map((row) => row.address_key));
   const keys = [zoomUserId, ...before.rows.map((row) => row.user_key)];

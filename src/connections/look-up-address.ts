@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
+import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
 import { findDirectoryGrant } from './sync-directory.ts';
@@ -37,6 +38,25 @@ async function findQuestion(deps: DirectoryDeps, zoomAccountId: string, memberId
 }
 
 /**
+ * The copy may know the joiner already, by a hash of their address: as a user who was nobody's when the walk came by.
+ * Then Zoom is not asked.
+ */
+async function revealMember(
+  deps: DirectoryDeps,
+  { zoomAccountId, memberId, key }: { readonly zoomAccountId: string; readonly memberId: string; readonly key: string },
+): Promise<boolean> {
+  const hashes = [...deps.vault.pseudonyms(key)];
+  return deps.db.transaction().execute(async (trx) => {
+    await sql`select from steward.directories where zoom_account_id = ${zoomAccountId} for update`.execute(trx);
+    const { rows } = await sql<{ revealed: number }>`
+      select steward.reveal_address(${zoomAccountId}, ${key}, ${hashes}::text[]) as revealed`.execute(trx);
+    if (!rows[0]?.revealed) return false;
+    await insertOutbox(trx, { job: 'reconcile-member', key: memberId, payload: { memberId } });
+    return true;
+  });
+}
+
+/**
  * Looks a joiner up at Zoom with one GET, so that nobody is `checking` until the next walk (behaviour §4). The answer
  * becomes a fact – a user of the directory, or an address Zoom does not know – and the member is said to have
  * changed, in one transaction. At most 60 a minute and account.
@@ -51,6 +71,7 @@ export async function lookUpAddress(
 ): Promise<Lookup> {
   const question = await findQuestion(deps, zoomAccountId, memberId);
   if (!question) return { state: 'not_needed' };
+  if (await revealMember(deps, { zoomAccountId, memberId, key: question.key })) return { state: 'found' };
   if (question.blockedMs > 0) return { state: 'later', reason: 'blocked', retryInMs: Math.ceil(question.blockedMs) };
   if (question.busy) return { state: 'later', reason: 'lookups', retryInMs: 60_000 };
   const grantId = await findDirectoryGrant(deps.db, zoomAccountId);
@@ -59,18 +80,23 @@ export async function lookUpAddress(
   if (got.kind !== 'answer') return { state: 'later', reason: got.kind, retryInMs: 30_000 };
   if (got.answer.ok) {
     const { id, email, type, status } = got.answer.value;
+    // Zoom may answer with another address than the one it was asked for.
+    const [address] = await hashAddresses(deps.db, deps.vault, [email ?? question.email]);
+    const pending = `pending:${address?.hash}`;
     await deps.db.transaction().execute(async (trx) => {
       await sql`
         with found as (
-          select coalesce(steward.address_key(${email}), ${question.key}) as key),
+          select ${address?.key ?? question.key} as key,
+                 case when ${address?.key ?? question.key} = ${question.key} then ${question.key}
+                      else steward.address_form(${zoomAccountId}, ${address?.key ?? null}, ${address?.hash ?? null}) end as form),
         asked as (
           insert into steward.directory_lookups (zoom_account_id, address_key, looked_up_at)
           select ${zoomAccountId}, ${question.key}, steward.now() from found where key <> ${question.key}
           on conflict (zoom_account_id, address_key) do update set looked_up_at = excluded.looked_up_at)
         insert into steward.directory_users as d (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, seen_at)
-        select ${zoomAccountId}, coalesce(${id}, 'pending:' || key), ${id}, key, ${status ?? 'active'}, ${type ?? 99}::smallint,
-               exists (select from steward.directory_users o where o.zoom_account_id = ${zoomAccountId} and o.address_key = key
-                        and o.user_key <> coalesce(${id}, 'pending:' || key)), steward.now()
+        select ${zoomAccountId}, ${id ?? pending}, ${id}, form, ${status ?? 'active'}, ${type ?? 99}::smallint,
+               exists (select from steward.directory_users o where o.zoom_account_id = ${zoomAccountId} and o.address_key = form
+                        and o.user_key <> ${id ?? pending}), steward.now()
           from found
         on conflict (zoom_account_id, user_key) do update
            set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,

@@ -74,7 +74,7 @@ export async function settleCandidate(
     if (!candidate.open || candidate.state === 'awaiting_confirmation' || candidate.expired) return { state: 'ended' };
     if (candidate.grant_id === null || candidate.zoom_account_id === null) return { state: 'ended' };
     const zoomAccountId = candidate.zoom_account_id;
-    if (!(await directoryIsFresh(trx, zoomAccountId))) {
+    if (!(await directoryIsFresh(trx, zoomAccountId, { connectionId: connection.id, candidateId }))) {
       await wantWalk(trx, zoomAccountId);
       return 'directory';
     }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { ZoomFailure } from '../zoom/api.ts';
+import { hashAddresses } from './address-forms.ts';
 import { finishWalk } from './directory-swap.ts';
 import type { DirectoryDeps, DirectorySync } from './directory-sync-result.ts';
 import {
@@ -92,13 +93,18 @@ export async function syncDirectory(
     }
     if (!got.answer.ok) return endPageFailed(deps, walk, got.answer.failure, pages);
     const { users, nextPageToken } = got.answer.value;
+    const addresses = await hashAddresses(
+      deps.db,
+      deps.vault,
+      users.map(({ email }) => email),
+    );
     const next = placeAfter(walk, nextPageToken);
     const here = walk;
     const moved = await deps.db.transaction().execute((trx) =>
       stagePage(
         trx,
         here,
-        users.map(({ id, email, type }) => ({ id, email, type, status })),
+        users.map(({ id, type }, at) => ({ id, type, status, ...addresses[at] })),
         next,
       ),
     );

@@ -240,6 +240,10 @@ export interface DirectoriesTable {
   refused: Json | null;
   /** A walk that began before this does not answer what webhooks hinted at. */
   wanted_at: Timestamp | null;
+  /** When the copy was last replaced: whoever was on the account then is in view; the addresses of others are hashes. */
+  swapped_at: Timestamp | null;
+  /** Key of the ring with which the copy was hashed last; another active key makes a walk due. */
+  hash_key_id: string | null;
 }
 
 /** Addresses looked up singly and not found, so that a joiner is not checking for ever. */
@@ -266,17 +270,19 @@ export interface DirectoryStagingTable {
   status: string;
   /** As in directory_users. */
   user_type: number;
+  /** Keyed hash of the address; what is kept of whoever matches nobody. */
+  address_hash: string | null;
 }
 
 /** Users of a Zoom account as last seen. */
 export interface DirectoryUsersTable {
   /** The account. */
   zoom_account_id: string;
-  /** Zoom user id, or 'pending:' and the address key: pending users have no id. */
+  /** Zoom user id, or 'pending:' and the keyed hash of the address: pending users have no id. */
   user_key: string;
   /** Zoom user id; null while pending. */
   zoom_user_id: string | null;
-  /** steward.address_key of the address. */
+  /** steward.address_key of the address where a member of ours has it, else '#', the id of a key, a dot and the keyed hash of it. */
   address_key: string;
   /** Status at Zoom. */
   status: 'active' | 'inactive' | 'pending';

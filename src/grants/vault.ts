@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { StewardError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
@@ -31,11 +31,17 @@ export type Vault = {
   seal(secret: Secret, place: VaultPlace): string;
   /** The secret, or why it does not open. Never throws: a row that does not open is no dead grant. */
   open(sealed: string, place: VaultPlace): VaultOpened;
+  /**
+   * Keyed hashes of a text, `#keyId.hash`, one for each key of the ring, the active one's first: equal texts have equal
+   * ones, and nobody without the key can try texts out.
+   */
+  pseudonyms(text: string): readonly string[];
   readonly activeKeyId: string;
   readonly keyIds: readonly string[];
 };
 
 const algorithm = 'aes-256-gcm';
+const hashPurpose = 'zoom-steward pseudonyms v1';
 const keyBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
@@ -81,9 +87,17 @@ export function createVault({ keys, activeKeyId }: { keys: readonly VaultKey[]; 
       `The active key "${activeKeyId}" is not in the key ring (${[...ring.keys()].join(', ') || 'empty'}); add it or name another one.`,
     );
   }
+  // What seals does nothing else: hashes have keys of their own, made of those of the ring.
+  const hashKeys = [activeKeyId, ...[...ring.keys()].filter((id) => id !== activeKeyId)].map((id) => ({
+    id,
+    key: Buffer.from(hkdfSync('sha256', ring.get(id) as Buffer, '', hashPurpose, keyBytes)),
+  }));
   return {
     activeKeyId,
     keyIds: [...ring.keys()],
+
+    pseudonyms: (text) =>
+      hashKeys.map(({ id, key }) => `#${id}.${createHmac('sha256', key).update(text).digest('base64url')}`),
 
     seal(secret, place) {
       const iv = randomBytes(ivBytes);

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { plainForms } from '../connections/address-forms.ts';
+import { addressForms } from '../connections/address-forms.ts';
 import { confirmCandidate } from '../connections/confirm-candidate.ts';
 import { createConnectLink } from '../connections/links.ts';
 import { requestDisconnect } from '../connections/request-disconnect.ts';
@@ -100,7 +100,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     return reply.code(202).send({ runId });
   });
 
-  mappingRoutes(app, { db, forms: plainForms, reader, manager });
+  mappingRoutes(app, { db, forms: addressForms(deps.vault), reader, manager });
 }
 
 /** A candidate of another organization is one that does not exist. */

@@ -1,14 +1,17 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
-import { deleteUnusedDirectories, listStaleDirectories } from '../../src/connections/due-work.ts';
+import { deleteUnusedDirectories, listStaleDirectories, wantNewHashes } from '../../src/connections/due-work.ts';
 import { lookUpAddress } from '../../src/connections/look-up-address.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
 import { wantWalk } from '../../src/connections/want-walk.ts';
+import { createVault } from '../../src/grants/vault.ts';
+import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
+import { Secret } from '../../src/secret.ts';
 import { useDatabase } from '../support/database.ts';
 import { connectActive, owed } from './connecting.ts';
 import { advanceClock, insertOrganization } from './organization.ts';
-import { failure, playConnections } from './scripted-zoom.ts';
+import { failure, playConnections, scriptedVault } from './scripted-zoom.ts';
 
 const database = useDatabase();
 
@@ -95,10 +98,11 @@ describe('the directory walk', () => {
       'users:pending',
     ]);
     const rows = await stored();
+    const [hash] = scriptedVault.pseudonyms(`pending@${organization.domain}`);
     expect(rows.find((row) => row.status === 'pending')).toMatchObject({
-      user_key: `pending:pending@${organization.domain}`,
+      user_key: `pending:${hash}`,
       zoom_user_id: null,
-      address_key: `pending@${organization.domain}`,
+      address_key: hash,
     });
     expect(rows.find((row) => row.user_key === 'off')).toMatchObject({ status: 'inactive', user_type: 4 });
     expect(rows.filter((row) => row.duplicate).map((row) => row.address_key)).toEqual([
@@ -297,6 +301,113 @@ async function insertMember(organizationId: string, domain: string, label: strin
   );
   return rows[0]!.id;
 }
+
+describe('of users who match nobody', () => {
+  it('only a keyed hash is kept, nowhere their address; a walk forgets those whose member left', async () => {
+    const { db, sync, scripted, account, stored, organization } = await setting({ users: 4 });
+    scripted.zoom.users.push(
+      { id: 's1', email: 'Stranger@elsewhere.example', account },
+      { id: 's2', email: 'stranger@elsewhere.example', account },
+      { id: 's3', email: 'invited@elsewhere.example', account, status: 'pending' },
+    );
+    await sync();
+    const leaver = organization.people[0]!;
+    await sql`update steward_app.members set active = false, email_verified = false where id = ${organization.people[1]!.id}`.execute(
+      db,
+    );
+    await sql`delete from steward_app.members where id = ${leaver.id}`.execute(db);
+    await sync();
+    const rows = await stored();
+    const kept = new Set(rows.map((row) => row.address_key));
+    expect(kept.has(leaver.email)).toBe(false);
+    // Who may come back, or has yet to verify the address, is somebody of ours.
+    expect(kept.has(organization.people[1]!.email)).toBe(true);
+    const [hash] = scriptedVault.pseudonyms('stranger@elsewhere.example');
+    expect(rows.filter((row) => row.address_key === hash).map((row) => [row.user_key, row.duplicate])).toEqual([
+      ['s1', true],
+      ['s2', true],
+    ]);
+    const { rows: anywhere } = await sql<{ text: string }>`
+      select (select coalesce(jsonb_agg(u)::text, '') from steward.directory_users u) ||
+             (select coalesce(jsonb_agg(s)::text, '') from steward.directory_staging s) ||
+             (select coalesce(jsonb_agg(l)::text, '') from steward.directory_lookups l) as text`.execute(db);
+    expect(anywhere[0]?.text).toContain(organization.people[2]!.email);
+    expect(anywhere[0]?.text).not.toMatch(/elsewhere\.example/i);
+  });
+
+  it('a joiner is found by it without asking Zoom, and both of two who share it', async () => {
+    const { db, play, sync, scripted, account, organization, pages, stored } = await setting({ users: 4 });
+    scripted.zoom.users.push(
+      { id: 'early', email: `early@${organization.domain}`, account },
+      { id: 'twin1', email: `twin@${organization.domain}`, account },
+      { id: 'twin2', email: `twin@${organization.domain}`, account },
+    );
+    await sync();
+    scripted.zoom.calls.length = 0;
+    const hosting = async (memberId: string) => {
+      await reconcileMember(db, memberId, { cause: 'test', actor: 'schedule' });
+      const { rows } = await sql<{ hosting: string }>`select hosting from steward.resolve_member(${memberId})`.execute(
+        db,
+      );
+      return rows[0]?.hosting;
+    };
+    for (const [label, found] of [
+      ['early', 'can_host'],
+      ['twin', 'ambiguous_match'],
+    ] as const) {
+      const memberId = await insertMember(organization.id, organization.domain, label);
+      expect(await hosting(memberId)).toBe('checking');
+      expect(await lookUpAddress(play.deps, { zoomAccountId: account, memberId })).toEqual({ state: 'found' });
+      expect(await hosting(memberId)).toBe(found);
+    }
+    expect(scripted.zoom.calls).toEqual([]);
+    expect(await sync()).toMatchObject({ changed: 0 });
+    expect((await stored()).filter((row) => row.address_key.startsWith('#'))).toHaveLength(1);
+    expect(pages()).not.toEqual([]);
+  });
+
+  it('a new key is taken by a walk that is due at once; meanwhile hashes under the old one are found', async () => {
+    const { db, play, sync, scripted, account, organization, stored } = await setting({ users: 4 });
+    scripted.zoom.users.push({ id: 'early', email: `early@${organization.domain}`, account });
+    await sync();
+    const key = (id: string, fill: number) => ({ id, key: new Secret(Buffer.alloc(32, fill).toString('base64')) });
+    const rotated = playConnections(
+      db,
+      scripted,
+      createVault({ keys: [key('k1', 7), key('k2', 8)], activeKeyId: 'k2' }),
+    );
+    expect(await wantNewHashes(db, 'k1')).toBe(0);
+    expect(await wantNewHashes(db, 'k2')).toBeGreaterThan(0);
+    await advanceClock(db, '11 minutes');
+    expect(await listStaleDirectories(db)).toContain(account);
+    const memberId = await insertMember(organization.id, organization.domain, 'early');
+    expect(await lookUpAddress(rotated.deps, { zoomAccountId: account, memberId })).toEqual({ state: 'found' });
+    expect(await syncDirectory(rotated.deps, account, { paceMs: 0, sliceMs: 60_000 })).toMatchObject({ changed: 1 });
+    const hashes = (await stored()).map((row) => row.address_key).filter((text) => text.startsWith('#'));
+    expect(hashes).toEqual([expect.stringMatching(/^#k2\./)]);
+    expect(await listStaleDirectories(db)).not.toContain(account);
+    // A process that has the old key alone, as before the rotation: Zoom is asked, nothing is found wrongly.
+    expect(play.deps.vault.pseudonyms('a@b.example')[0]).toMatch(/^#k1\./);
+  });
+
+  it('a second organization that comes to the account is counted after a walk of its own', async () => {
+    const { play, account, scripted, organization } = await setting({ users: 4 });
+    const second = await insertOrganization(database.db, { users: 3 });
+    scripted.zoom.users.push(...second.people.map(({ email }, n) => ({ id: `second${n}`, email, account })), {
+      id: 'second-it',
+      email: `it@${second.domain}`,
+      account,
+    });
+    await syncDirectory(play.deps, account, { paceMs: 0, sliceMs: 60_000 });
+    const admin = scripted.zoom.users.at(-1)!;
+    await connectActive(play, second, account, admin);
+    const { rows } = await sql<{ found: unknown }>`
+      select k.found from steward.candidates k join steward.org_connections c on c.id = k.connection_id
+       where c.organization_id = ${second.id}`.execute(database.db);
+    expect(rows[0]?.found).toMatchObject({ members: 5, matched: 3 });
+    expect(organization.id).not.toBe(second.id);
+  });
+});
 
 describe('looking up a joiner', () => {
   it('finds a user, or learns that there is none, with one call, and says that the member changed', async () => {

@@ -2,7 +2,7 @@ import type { ConnectionDeps } from '../../src/connections/connection-deps.ts';
 import { defaultExpectations } from '../../src/connections/expectations.ts';
 import type { Database } from '../../src/db/database.ts';
 import { createGrants } from '../../src/grants/grants.ts';
-import { createVault } from '../../src/grants/vault.ts';
+import { createVault, type Vault } from '../../src/grants/vault.ts';
 import { Secret } from '../../src/secret.ts';
 import type { ZoomAnswer, ZoomApi, ZoomFailure, ZoomUser } from '../../src/zoom/api.ts';
 import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
@@ -22,7 +22,7 @@ const personalClient: ZoomClient = {
   redirectUri: adminClient.redirectUri,
 };
 
-const vault = createVault({
+export const scriptedVault = createVault({
   keys: [{ id: 'k1', key: new Secret(Buffer.alloc(32, 7).toString('base64')) }],
   activeKeyId: 'k1',
 });
@@ -190,6 +190,7 @@ export type Scripted = ReturnType<typeof createScriptedZoom>;
 export function playConnections(
   db: Database,
   scripted: Scripted = createScriptedZoom(),
+  vault: Vault = scriptedVault,
 ): { deps: ConnectionDeps; scripted: Scripted } {
   const { oauth, api } = scripted;
   const grants = createGrants({

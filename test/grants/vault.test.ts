@@ -89,4 +89,17 @@ describe('vault', () => {
     );
     expect(() => createVault({ keys: [{ id: 'a.b', key: current.key }], activeKeyId: 'a.b' })).toThrow(/key id/);
   });
+
+  test('gives equal texts equal hashes under each key, the active one first, and others to others', () => {
+    const old = newKey('old');
+    const vault = createVault({ keys: [old, current], activeKeyId: current.id });
+    const [first, second] = vault.pseudonyms('anna@a.example');
+    expect(first).toMatch(new RegExp(`^#${current.id}\\.[A-Za-z0-9_-]{43}$`));
+    expect(second).toBe(createVault({ keys: [old], activeKeyId: 'old' }).pseudonyms('anna@a.example')[0]);
+    expect(vault.pseudonyms('anna@a.example')).toEqual([first, second]);
+    expect(vault.pseudonyms('ben@a.example')).not.toContain(first);
+    expect(
+      createVault({ keys: [newKey(current.id)], activeKeyId: current.id }).pseudonyms('anna@a.example'),
+    ).not.toContain(first);
+  });
 });

@@ -1,26 +1,28 @@
--- Stores one page of a directory walk. Users arrive as {"id", "email", "type", "status"}; pending ones have no id and
--- are keyed by their address. Staging a page twice changes nothing. Returns how many users were new to the walk.
+-- Stores one page of a directory walk. Users arrive as {"id", "key", "hash", "type", "status"}, with key and keyed hash of
+-- their address; pending ones have no id and are keyed by that hash. Staging a page twice changes nothing. Returns how
+-- many users were new to the walk.
 create or replace function steward.stage_directory_page(walk uuid, page jsonb) returns integer
 language plpgsql volatile as $$
 declare
   staged integer;
 begin
-  insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, status, user_type)
-  select distinct on (key) walk, key, u.id, coalesce(address, ''), u.status, coalesce(u.type, 99)
-    from jsonb_to_recordset(page) as u (id text, email text, type smallint, status text),
-         lateral (select steward.address_key(u.email) as address) a,
-         lateral (select coalesce(u.id, 'pending:' || a.address) as key) k
-   where key is not null
-   order by key
+  insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
+  select distinct on (user_key) walk, user_key, u.id, coalesce(u.key, ''), u.hash, u.status, coalesce(u.type, 99)
+    from jsonb_to_recordset(page) as u (id text, key text, hash text, type smallint, status text),
+         lateral (select coalesce(u.id, 'pending:' || u.hash) as user_key) k
+   where user_key is not null
+   order by user_key
   on conflict (walk_id, user_key) do update
-     set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type;
+     set address_key = excluded.address_key, address_hash = excluded.address_hash,
+         status = excluded.status, user_type = excluded.user_type;
   get diagnostics staged = row_count;
   return staged;
 end $$;
 
 -- Replaces the copy of an account's users by what a complete walk has staged, touching only what differs. Users that
 -- a single lookup added after the walk began are kept: the walk may have passed their page before. So is what a look
--- that a webhook asked for found since, also that somebody is gone. Returns how many rows changed.
+-- that a webhook asked for found since, also that somebody is gone. Of users whose address no member of ours has, the
+-- address is forgotten: only its keyed hash is written. Returns how many rows changed.
 create or replace function steward.swap_directory(account text, walk uuid, began timestamptz) returns integer
 language plpgsql volatile set enable_nestloop = off as $$
 declare
@@ -35,9 +37,14 @@ begin
 
   insert into steward.directory_users as d
     (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
-  select account, s.user_key, s.zoom_user_id, s.address_key, s.status, s.user_type, s.duplicate, walk, began
+  select account, s.user_key, s.zoom_user_id,
+         case when s.address_key = '' or ours.key is not null then s.address_key else s.address_hash end,
+         s.status, s.user_type, s.duplicate, walk, began
     from (select staged.*, count(*) over (partition by staged.address_key) > 1 as duplicate
             from steward.directory_staging staged where staged.walk_id = walk) s
+    left join (
+      select distinct steward.address_key(m.email) as key from steward_app.members m
+       where m.organization_id in (select steward.organizations_on_account(account))) ours on ours.key = s.address_key
    where not exists (select from steward.hints h
                       where h.zoom_account_id = account and h.asked_at >= began
                         and h.subject = 'user:' || account || '/' || s.user_key)

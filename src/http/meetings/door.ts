@@ -6,7 +6,7 @@ import { resolveMember } from '../../reconciliation/resolve-member.ts';
 import { refuseMeeting } from './refuse.ts';
 
 /** What the calls about meetings need. */
-export type MeetingDeps = Pick<ConnectionDeps, 'db' | 'grants' | 'api'>;
+export type MeetingDeps = Pick<ConnectionDeps, 'db' | 'grants' | 'api' | 'vault'>;
 
 /** A grant, the connection it stands for, and the Zoom user who hosts. */
 export type Door = {

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { addressForms } from '../../../src/connections/address-forms.ts';
 import type { Asker } from '../../../src/connections/authority.ts';
 import { importMappings, previewMappings } from '../../../src/connections/mapping/import-mappings.ts';
 import { listMappings } from '../../../src/connections/mapping/list-mappings.ts';
@@ -7,12 +8,12 @@ import { reconcileMember } from '../../../src/reconciliation/reconcile-member.ts
 import { useDatabase } from '../../support/database.ts';
 import { accountWith, connectActive, owed } from '../connecting.ts';
 import { insertOrganization, type TestOrganization, toldTypes } from '../organization.ts';
-import { playConnections } from '../scripted-zoom.ts';
+import { playConnections, scriptedVault } from '../scripted-zoom.ts';
 
 const database = useDatabase();
 let organization: TestOrganization;
 let connectionId: string;
-const forms = (key: string): string[] => [key];
+const forms = addressForms(scriptedVault);
 const operator: Asker = { operator: 'jo', reason: 'ticket 1' };
 
 /** user0 … user5 are members; Zoom has user0 … user2 at their addresses, and x0 … x3 at others. */
