@@ -48,8 +48,8 @@ export type RequestOptions = {
   readonly body?: unknown;
   /** signed member claim, for what a member does */
   readonly claim?: string;
-  /** makes repeating a POST harmless */
-  readonly idempotencyKey?: string;
+  /** makes repeating a POST harmless; `mayDiffer`: the caller did not choose it, so repeating the call has another one */
+  readonly idempotencyKey?: { readonly key: string; readonly mayDiffer: boolean };
 };
 
 export type Requester = <T>(options: RequestOptions) => Promise<T>;
@@ -77,20 +77,20 @@ export function createRequester({
           authorization: `Bearer ${serviceKey}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(claim === undefined ? {} : { 'steward-claim': claim }),
-          ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+          ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey.key }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(timeoutMs),
       });
       text = await response.text();
     } catch (error) {
-      const harmless = notSent(error) || idempotencyKey === undefined;
+      const harmless = notSent(error) || idempotencyKey?.mayDiffer !== true;
       throw new StewardRequestError(
         0,
         'unreachable',
         `zoom-steward did not answer ${method} ${path} (${String(error)}); check its URL and that the server process runs${harmless ? '' : '. The meeting may have been made all the same: try again with the same idempotencyKey (it is in details), another one could make a second meeting'}`,
         harmless,
-        idempotencyKey === undefined ? {} : { idempotencyKey },
+        idempotencyKey === undefined ? {} : { idempotencyKey: idempotencyKey.key },
       );
     }
     const parsed = parse(text);

@@ -247,8 +247,16 @@ export function createSteward(options: StewardOptions) {
 
     meetings: {
       /** Makes a meeting with the host that the rule gives; refused as MeetingRefusedError. */
-      create: ({ idempotencyKey = globalThis.crypto.randomUUID(), ...body }: MeetingRequest): Promise<Meeting> =>
-        request({ method: 'POST', path: '/v1/meetings', body, idempotencyKey }),
+      create: ({ idempotencyKey, ...body }: MeetingRequest): Promise<Meeting> =>
+        request({
+          method: 'POST',
+          path: '/v1/meetings',
+          body,
+          idempotencyKey: {
+            key: idempotencyKey ?? globalThis.crypto.randomUUID(),
+            mayDiffer: idempotencyKey === undefined,
+          },
+        }),
       /** Changes a meeting through the connection that made it. */
       update: (
         input: { meetingRef: string } & Partial<

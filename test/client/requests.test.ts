@@ -62,6 +62,11 @@ test('a meeting that may have been made is not to be tried again blindly; one th
   const unknown = await failure(createSteward({ ...options, url: silent }).meetings.create(meeting));
   expect(unknown).toMatchObject({ code: 'unreachable', retryable: false });
   expect(unknown.message).toContain('may have been made');
+  expect(unknown.details['idempotencyKey']).toMatch(/^[0-9a-f-]{36}$/);
+  // Repeating this one asks with the same key, so that no second meeting can come of it.
+  const named = { ...meeting, idempotencyKey: 'booking-1' };
+  const repeatable = await failure(createSteward({ ...options, url: silent }).meetings.create(named));
+  expect(repeatable).toMatchObject({ code: 'unreachable', retryable: true, details: { idempotencyKey: 'booking-1' } });
   const nobody = `http://127.0.0.1:${await freePort()}`;
   expect(await failure(createSteward({ ...options, url: nobody }).meetings.create(meeting))).toMatchObject({
     code: 'unreachable',
