@@ -111,6 +111,7 @@ export function createServices(
     api,
     endpoints,
     client: clients.admin,
+    personalClient: clients.personal,
     expectations: defaultExpectations,
   };
   const jobs = observeRuns(

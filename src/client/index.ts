@@ -26,7 +26,7 @@ export type StewardOptions = {
   readonly traceparent?: () => string | undefined;
 };
 
-/** Owner or admin of the organization on whose behalf the main app acts. */
+/** Member of the organization on whose behalf the main app acts: an owner or admin, except for what is a member's own. */
 export type ActingMember = { readonly organizationId: string; readonly memberId: string };
 
 export type MemberZoom = {
@@ -118,7 +118,20 @@ export type Meeting = {
   readonly basicPlan: boolean;
 };
 
+/** A member's own Zoom; zoomUserEmail only where the worker keeps it. */
+export type PersonalZoom = {
+  readonly kind: 'managed' | 'external' | 'none';
+  readonly state: 'none' | 'connecting' | 'active' | 'suspect' | 'broken' | 'connected' | 'disconnected';
+  /** a consent under way; asking: the member must still say that the Zoom user is theirs */
+  readonly consent: 'started' | 'asking' | null;
+  readonly zoomAccountId: string | null;
+  readonly zoomUserId: string | null;
+  readonly zoomUserEmail: string | null;
+};
+
 const organizationPath = (id: string): string => `/v1/organizations/${encodeURIComponent(id)}`;
+const personalPath = (who: ActingMember, what: string): string =>
+  `${organizationPath(who.organizationId)}/members/${encodeURIComponent(who.memberId)}/${what}`;
 
 /**
  * What the main app imports. Announcements run in the transaction that changes the data, reads go to SQL,
@@ -226,6 +239,23 @@ export function createSteward(options: StewardOptions) {
 
     /** Takes the offer to restore what the last disconnect removed. */
     restore: (input: { by: ActingMember }): Promise<{ runId: string }> => requestAs(input.by, 'connection/restore', {}),
+
+    personal: {
+      /** A member's own Zoom, managed by the worker or kept by the main app. */
+      get: (input: { organizationId: string; memberId: string }): Promise<PersonalZoom> =>
+        request({ method: 'GET', path: personalPath(input, 'personal-connection') }),
+      /** Where to send the member's browser to connect a Zoom of their own; good for an hour. */
+      requestConsent: (input: { by: ActingMember }): Promise<ConnectLink> =>
+        request({
+          method: 'POST',
+          path: personalPath(input.by, 'personal-consents'),
+          body: {},
+          claim: claim(input.by),
+        }),
+      /** The member ends it; the organization's takes over by itself. Ending it again is no error. */
+      disconnect: (input: { by: ActingMember }): Promise<PersonalZoom> =>
+        request({ method: 'DELETE', path: personalPath(input.by, 'personal-connection'), claim: claim(input.by) }),
+    },
 
     mappings: {
       /** A thousand at a time; `next` is what to give as `after`. */

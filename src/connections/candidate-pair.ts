@@ -16,10 +16,15 @@ export type TokenFacts = {
 };
 
 type Tokens = Extract<TokenAnswer, { kind: 'tokens' }>;
-type Place = { readonly vault: Vault; readonly client: { readonly clientId: string } };
+type Place = {
+  readonly vault: Vault;
+  readonly client: { readonly clientId: string };
+  /** whose row it is; an organization's candidate unless said */
+  readonly table?: 'candidates' | 'personal_consents';
+};
 
-const placeOf = ({ client }: Place, id: string) =>
-  ({ table: 'candidates', id, clientId: client.clientId, version: 1 }) as const;
+const placeOf = ({ client, table = 'candidates' }: Place, id: string) =>
+  ({ table, id, clientId: client.clientId, version: 1 }) as const;
 
 /** The pair as a candidate's row holds it. */
 export function sealPair(

@@ -15,6 +15,8 @@ export type ConnectionDeps = {
   readonly endpoints: ZoomEndpoints;
   /** the admin-managed app, with which organizations connect */
   readonly client: ZoomClient;
+  /** the app for members' own Zoom; without it personal connections are only external */
+  readonly personalClient?: ZoomClient | null;
   /** required and wished scopes and permissions; `defaultExpectations` unless configured */
   readonly expectations: Expectations;
 };

@@ -1,47 +1,15 @@
-import { AuthorizationResponseError, validateAuthResponse } from 'oauth4webapi';
 import { Secret } from '../secret.ts';
-import type { TokenAnswer } from '../zoom/oauth.ts';
 import { applyTransition } from './apply-transition.ts';
 import { lockConnection } from './authority.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
 import { type CallbackRefusal, consumeState, type EndedAttempt, endAttempt } from './consume-state.ts';
+import { codeOf, exchangeCode, stateOf } from './exchange-code.ts';
 import { fileCandidate } from './file-candidate.ts';
 import { identifyCandidate } from './identify-candidate.ts';
 
 export type FinishResult =
   | { readonly kind: 'exchanged'; readonly candidateId: string; readonly connectionId: string; readonly linkId: string }
   | { readonly kind: 'refused'; readonly why: CallbackRefusal; readonly linkId: string | null };
-
-/** The code of a callback, or why there is none. */
-function codeOf(deps: ConnectionDeps, params: URLSearchParams, state: string): Secret | CallbackRefusal {
-  try {
-    const valid = validateAuthResponse(
-      { issuer: new URL(deps.endpoints.authorizeUrl).origin },
-      { client_id: deps.client.clientId },
-      params,
-      state,
-    );
-    const code = valid.get('code');
-    return code === null || code === '' ? 'malformed' : new Secret(code);
-  } catch (error) {
-    if (error instanceof AuthorizationResponseError) {
-      return error.error === 'access_denied' ? 'denied' : 'refused_by_zoom';
-    }
-    return 'malformed';
-  }
-}
-
-/** Exchanges the code; the next client secret is tried when Zoom answers about our application. */
-async function exchange(deps: ConnectionDeps, code: Secret, codeVerifier: Secret): Promise<TokenAnswer> {
-  let answer: TokenAnswer = { kind: 'not_sent', detail: 'no client secret configured' };
-  for (const secret of deps.client.secrets) {
-    answer = await deps.oauth.exchangeCode(deps.client, secret, { code, codeVerifier });
-    // Not a byte left: the code is still good.
-    if (answer.kind === 'not_sent') answer = await deps.oauth.exchangeCode(deps.client, secret, { code, codeVerifier });
-    if (answer.kind !== 'application') return answer;
-  }
-  return answer;
-}
 
 /**
  * The callback. The state is consumed before the code is exchanged; what Zoom gives is committed before anything else
@@ -52,10 +20,8 @@ export async function finishAttempt(
   deps: ConnectionDeps,
   { params, browser }: { readonly params: URLSearchParams; readonly browser: Secret | null },
 ): Promise<FinishResult> {
-  const states = params.getAll('state');
-  const [state] = states;
-  if (state === undefined || state === '' || states.length > 1)
-    return { kind: 'refused', why: 'no_state', linkId: null };
+  const state = stateOf(params);
+  if (state === null) return { kind: 'refused', why: 'no_state', linkId: null };
   const attempt = await deps.db.transaction().execute((trx) => consumeState(deps, trx, state, browser));
   if ('why' in attempt) return { kind: 'refused', ...attempt };
 
@@ -75,10 +41,10 @@ export async function finishAttempt(
     return { kind: 'refused', why, linkId: attempt.linkId };
   };
 
-  const code = codeOf(deps, params, state);
+  const code = codeOf(deps, deps.client, params, state);
   if (code === 'denied') return end({ state: 'denied', outcome: 'denied' });
   if (!(code instanceof Secret)) return end({ state: 'done', outcome: code });
-  const answer = await exchange(deps, code, attempt.verifier);
+  const answer = await exchangeCode(deps, deps.client, code, attempt.verifier);
   switch (answer.kind) {
     case 'tokens': {
       const candidateId = await fileCandidate(deps, attempt, answer);

@@ -12,7 +12,8 @@ type PersonalState = 'active' | 'suspect' | 'broken' | 'disconnected';
 const changed = (trx: Transaction<DB>, memberId: string) =>
   sql`select steward.changed('member', ${memberId}::uuid)`.execute(trx);
 
-async function lockPersonal(trx: Transaction<DB>, memberId: string) {
+/** Locks the member's managed connection, if there is one: before the Zoom account of any grant. */
+export async function lockPersonal(trx: Transaction<DB>, memberId: string) {
   return trx
     .selectFrom('steward.personal_connections as p')
     .innerJoin('steward_app.members as m', (join) =>
@@ -87,7 +88,7 @@ export async function disconnectPersonal(
   { memberId, actor, reason }: { readonly memberId: string; readonly actor: Actor; readonly reason?: string },
 ): Promise<void> {
   const held = await lockPersonal(trx, memberId);
-  if (!held || held.state === 'disconnected') return;
+  if (!held || held.state === 'disconnected' || held.state === 'connecting') return;
   await trx
     .updateTable('steward.personal_connections')
     .set({ state: 'disconnected', grant_id: null, changed_at: sql`steward.now()` })
@@ -123,6 +124,8 @@ export async function settlePersonalConnections(
         select p.id, case g.state when 'living' then 'active' when 'suspect' then 'suspect' else 'broken' end as state
           from steward.personal_connections p join steward.grants g on g.id = p.grant_id
          where p.state in ('active', 'suspect', 'broken')
+           -- Whoever just consented may be this one: their new pair is on its way.
+           and (g.state not in ('dead', 'gone') or not exists (select from steward.personal_consents c where c.sealed_access is not null))
            and p.state <> case g.state when 'living' then 'active' when 'suspect' then 'suspect' else 'broken' end
          order by p.id limit ${limit} for update of p skip locked)
       update steward.personal_connections p set state = due.state, changed_at = steward.now()
@@ -154,14 +157,12 @@ async function tell(
     data: { memberId },
     ...why,
   });
-  // A single failed look is no news for anybody.
+  // A single failed look is no news for anybody. Otherwise the member hears who serves now: the organization may take over.
   if (state !== 'suspect') {
-    await insertEvent(trx, {
-      organizationId,
-      type: `personal.${state}`,
-      subjectId: memberId,
-      data: { connectionId: id, ...why },
-    });
+    const { rows } = await sql<{ servedBy: string; hosting: string }>`
+      select effective as "servedBy", hosting from steward.resolve_member(${memberId})`.execute(trx);
+    const data = { connectionId: id, ...why, ...rows[0] };
+    await insertEvent(trx, { organizationId, type: `personal.${state}`, subjectId: memberId, data });
   }
   await changed(trx, memberId);
 }

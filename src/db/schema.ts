@@ -672,6 +672,48 @@ export interface PersonalConnectionsTable {
   changed_at: Generated<Timestamp>;
 }
 
+/** A member's consent for a Zoom of their own, from the link that the main app asks for to its end. */
+export interface PersonalConsentsTable {
+  /** Id of the consent; not the secret. */
+  id: string;
+  /** Organization of the member. */
+  organization_id: string;
+  /** The member. */
+  member_id: string;
+  /** SHA-256 of the 256 random bits in its address. */
+  token_hash: Buffer;
+  /** asking: the Zoom user has another address than the member, who must say that it is theirs. */
+  state: Generated<'open' | 'started' | 'returned' | 'exchanged' | 'asking' | 'done' | 'denied' | 'failed' | 'expired' | 'void'>;
+  /** How often the button was pressed. */
+  attempts: Generated<number>;
+  /** SHA-256 of the OAuth state parameter of the last press. */
+  state_hash: Buffer | null;
+  /** SHA-256 of the cookie that binds it to a browser. */
+  browser_hash: Buffer | null;
+  /** PKCE verifier, sealed; gone once used. */
+  sealed_verifier: string | null;
+  /** Client id of the personal app. */
+  client_id: string;
+  /** Access token while Zoom does not say whose it is, sealed. */
+  sealed_access: string | null;
+  /** Refresh token until then, sealed. */
+  sealed_refresh: string | null;
+  /** Scopes, expiry and API base until then; never a token. */
+  token_facts: Json | null;
+  /** The grant it was filed under. */
+  grant_id: string | null;
+  /** Address of the Zoom user who consented. */
+  zoom_user_email: string | null;
+  /** What happened, for the page: a code, never a secret. */
+  outcome: string | null;
+  /** End of the state it is in. */
+  expires_at: Timestamp;
+  /** When the main app asked for it. */
+  created_at: Timestamp;
+  /** When it ended. */
+  ended_at: Timestamp | null;
+}
+
 /** For the main app: the state of each organization's connection. */
 export interface ReadConnectionsTable {
   /**  */
@@ -1077,6 +1119,7 @@ export interface DB {
   'steward.organization_settings': OrganizationSettingsTable;
   'steward.outbox': OutboxTable;
   'steward.personal_connections': PersonalConnectionsTable;
+  'steward.personal_consents': PersonalConsentsTable;
   'steward.read_connections': ReadConnectionsTable;
   'steward.read_event_types_without_location': ReadEventTypesWithoutLocationTable;
   'steward.read_members': ReadMembersTable;

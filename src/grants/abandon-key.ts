@@ -57,7 +57,14 @@ export async function abandonKey(
       update steward.connect_attempts set sealed_verifier = null where split_part(sealed_verifier, '.', 2) = ${keyId}`.execute(
       trx,
     );
-    const consents = Number((candidates.numAffectedRows ?? 0n) + (attempts.numAffectedRows ?? 0n));
+    const personal = await sql`
+      update steward.personal_consents
+         set sealed_access = null, sealed_refresh = null, sealed_verifier = null, token_facts = null, expires_at = steward.now()
+       where ${keyId} in (split_part(sealed_access, '.', 2), split_part(sealed_verifier, '.', 2))`.execute(trx);
+    const consents = [candidates, attempts, personal].reduce(
+      (sum, ended) => sum + Number(ended.numAffectedRows ?? 0n),
+      0,
+    );
     const data = { keyId, dead, deleted, consents };
     await insertAudit(trx, { organizationId: null, actor, action: 'key.abandoned', reason, data });
     return { dead, deleted, consents };

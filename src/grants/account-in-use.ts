@@ -22,12 +22,14 @@ export async function findGrantUse(trx: Transaction<DB>, grantId: string): Promi
     candidate as (select k.grant_id from steward.candidates k
                    where k.state in ('exchanged', 'unidentified', 'verifying', 'waiting', 'awaiting_confirmation'))
     select exists (select from org where grant_id = it.id) or exists (select from personal where grant_id = it.id)
-             or exists (select from candidate where grant_id = it.id) as "onGrant",
+             or exists (select from candidate where grant_id = it.id)
+             or exists (select from steward.personal_consents where grant_id = it.id and state = 'asking') as "onGrant",
            exists (select from steward.grants g where g.client_id = it.client_id and g.zoom_account_id = it.zoom_account_id
                       and g.id <> it.id and g.state in ('living', 'suspect'))
              or (it.client_kind = 'admin' and exists (select from org where zoom_account_id = it.zoom_account_id))
              or (it.client_kind = 'personal' and exists (select from personal where zoom_account_id = it.zoom_account_id)) as "onAccount",
-           it.client_kind = 'admin' and exists (select from candidate where grant_id is null) as unidentified
+           case it.client_kind when 'admin' then exists (select from candidate where grant_id is null)
+                else exists (select from steward.personal_consents where sealed_access is not null) end as unidentified
       from it`.execute(trx);
   const use = rows[0];
   if (use?.onGrant) return 'grant';

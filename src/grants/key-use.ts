@@ -21,7 +21,11 @@ export async function readKeyUse(db: Kysely<DB>): Promise<KeyUse[]> {
             union all
             select 'candidates', split_part(sealed_access, '.', 2) from steward.candidates where sealed_access is not null
             union all
-            select 'attempts', split_part(sealed_verifier, '.', 2) from steward.connect_attempts where sealed_verifier is not null) used
+            select 'candidates', split_part(sealed_access, '.', 2) from steward.personal_consents where sealed_access is not null
+            union all
+            select 'attempts', split_part(sealed_verifier, '.', 2) from steward.connect_attempts where sealed_verifier is not null
+            union all
+            select 'attempts', split_part(sealed_verifier, '.', 2) from steward.personal_consents where sealed_verifier is not null) used
      group by key_id order by key_id`.execute(db);
   return rows;
 }

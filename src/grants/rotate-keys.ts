@@ -52,6 +52,22 @@ const places = [
     free: sql`true`,
     also: () => sql``,
   },
+  {
+    table: 'personal_consents',
+    columns: ['sealed_access', 'sealed_refresh'],
+    facts: sql`client_id as client, 1 as version`,
+    keyOf: sql`split_part(sealed_access, '.', 2)`,
+    free: sql`true`,
+    also: () => sql``,
+  },
+  {
+    table: 'personal_consents',
+    columns: ['sealed_verifier'],
+    facts: sql`client_id as client, 0 as version`,
+    keyOf: sql`split_part(sealed_verifier, '.', 2)`,
+    free: sql`true`,
+    also: () => sql``,
+  },
 ] as const;
 
 const defaultBatch = 200;

@@ -7,7 +7,7 @@ import { Secret } from '../secret.ts';
  * row, client id or version does not open.
  */
 export type VaultPlace = {
-  readonly table: 'grants' | 'candidates' | 'connect_attempts';
+  readonly table: 'grants' | 'candidates' | 'connect_attempts' | 'personal_consents';
   readonly column: 'sealed_access' | 'sealed_refresh' | 'sealed_verifier';
   /** id of the row */
   readonly id: string;

@@ -12,6 +12,7 @@ import { type ConnectPagesOptions, linkUrl } from './connect-pages.ts';
 import { findConnectionStatus } from './connection-status.ts';
 import { mappingRoutes } from './mapping-routes.ts';
 import { type ActingMember, requireOwnerOrAdmin, verifyMemberClaim } from './member-claims.ts';
+import { personalRoutes } from './personal-routes.ts';
 import { authenticate, authorize } from './service-keys.ts';
 
 export type ApiOptions = ConnectPagesOptions & {
@@ -35,19 +36,18 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     return organizationId;
   };
 
-  /** The owner or admin behind the request: key with act-as, claim, member's row and path must agree. */
-  const manager = async (request: FastifyRequest): Promise<ActingMember> => {
+  /** The member behind the request: key with act-as, claim, member's row and path must agree. */
+  const actor = async (request: FastifyRequest): Promise<ActingMember> => {
     const { organizationId } = organizationParams.parse(request.params);
     authorize(await authenticate(db, request.headers.authorization), 'act-as', organizationId);
     if (claimSecret === null)
       throw new ApiError(403, 'claims_off', 'Acting for members is off: set STEWARD_CLAIM_SECRET on the server');
     const claim = request.headers['steward-claim'];
-    const member = await verifyMemberClaim(
-      db,
-      claimSecret,
-      typeof claim === 'string' ? claim : undefined,
-      organizationId,
-    );
+    return verifyMemberClaim(db, claimSecret, typeof claim === 'string' ? claim : undefined, organizationId);
+  };
+  /** The same, and an owner or admin. */
+  const manager = async (request: FastifyRequest): Promise<ActingMember> => {
+    const member = await actor(request);
     requireOwnerOrAdmin(member);
     return member;
   };
@@ -101,6 +101,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
   });
 
   mappingRoutes(app, { db, forms: addressForms(deps.vault), reader, manager });
+  personalRoutes(app, { deps, publicUrl, reader, actor });
 }
 
 /** A candidate of another organization is one that does not exist. */

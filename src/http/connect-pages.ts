@@ -1,18 +1,21 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
 import { callbackPath } from '../compose.ts';
 import { beginAttempt } from '../connections/attempts.ts';
 import type { ConnectionDeps } from '../connections/connection-deps.ts';
 import { finishAttempt } from '../connections/finish-attempt.ts';
+import { personalDepsOf } from '../connections/personal/consents.ts';
+import { finishConsent } from '../connections/personal/finish-consent.ts';
 import { hashSecret } from '../connections/random-secret.ts';
 import { showLink } from '../connections/show-link.ts';
 import { Secret } from '../secret.ts';
+import { createAttemptCookie } from './attempt-cookie.ts';
 import { explainProgress, explainRefusal, explainVerdict } from './connect-texts.ts';
 import { html } from './html.ts';
 import { sendPage } from './page.ts';
+import { consentOutcomeUrl } from './personal-pages.ts';
 
 const verdictRefreshSeconds = 2;
-const cookieLifetimeSeconds = 3600;
 
 export type ConnectPagesOptions = {
   readonly deps: ConnectionDeps;
@@ -30,19 +33,8 @@ export function linkUrl(publicUrl: string, token: Secret): string {
  * Zoom's callback, and the page that waits for the verdict. Bearer of the link is whoever has it.
  */
 export function connectPages(app: FastifyInstance, { deps, publicUrl }: ConnectPagesOptions): void {
-  const secure = publicUrl.startsWith('https:');
-  const cookieName = secure ? '__Host-steward_attempt' : 'steward_attempt';
-
-  const browserOf = (request: FastifyRequest): Secret | null => {
-    const pair = (request.headers.cookie ?? '').split(/;\s*/).find((part) => part.startsWith(`${cookieName}=`));
-    return pair === undefined ? null : new Secret(pair.slice(cookieName.length + 1));
-  };
-  const setBrowser = (reply: FastifyReply, browser: Secret): void => {
-    reply.header(
-      'set-cookie',
-      `${cookieName}=${browser.reveal()}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${cookieLifetimeSeconds}${secure ? '; Secure' : ''}`,
-    );
-  };
+  const cookie = createAttemptCookie(publicUrl);
+  const personal = personalDepsOf(deps);
 
   app.get<{ Params: { token: string } }>('/connect/:token', async (request, reply) => {
     const link = await showLink(deps.db, new Secret(request.params.token));
@@ -63,6 +55,7 @@ export function connectPages(app: FastifyInstance, { deps, publicUrl }: ConnectP
     // Nothing that the organization can choose is shown: whoever is asked to approve must not be misled by a name.
     return sendPage(reply, {
       title: 'Connect your organization’s Zoom',
+      leadsTo: deps.endpoints.authorizeUrl,
       body: html`
 <dl>
   <dt>Verified domains</dt><dd>${link.verifiedDomains.length > 0 ? link.verifiedDomains.join(', ') : 'none'}</dd>
@@ -79,12 +72,12 @@ to one; it keeps working.</p>
   });
 
   app.post<{ Params: { token: string } }>('/connect/:token', async (request, reply) => {
-    const begun = await beginAttempt(deps, { token: new Secret(request.params.token), browser: browserOf(request) });
+    const begun = await beginAttempt(deps, { token: new Secret(request.params.token), browser: cookie.read(request) });
     if (begun.kind === 'refused') {
       const { title, text, status } = explainRefusal(begun.why);
       return sendPage(reply, { title, status, body: html`<p>${text}</p>` });
     }
-    setBrowser(reply, begun.browser);
+    cookie.set(reply, begun.browser);
     return reply
       .header('referrer-policy', 'no-referrer')
       .header('cache-control', 'no-store')
@@ -93,19 +86,29 @@ to one; it keeps working.</p>
 
   app.get(callbackPath, async (request, reply) => {
     const params = new URL(request.url, publicUrl).searchParams;
-    const finished = await finishAttempt(deps, { params, browser: browserOf(request) });
+    const browser = cookie.read(request);
+    // Both apps come back to one address; the state says whose consent it was.
+    const own = personal && (await finishConsent(personal, { params, browser }));
+    const finished = own ?? (await finishAttempt(deps, { params, browser }));
     if (finished.kind === 'refused') {
       const { title, text, status } = explainRefusal(finished.why);
-      return sendPage(reply, { title, status, body: html`<p>${text}</p>` });
+      // A member's own consent is begun in the product, and once.
+      const goOn = own ? 'Nothing was connected. Go back to the product and connect again.' : text;
+      return sendPage(reply, { title, status, body: html`<p>${goOn}</p>` });
     }
     return reply
       .header('referrer-policy', 'no-referrer')
       .header('cache-control', 'no-store')
-      .redirect(`${publicUrl.replace(/\/$/, '')}/connect/verdict/${finished.candidateId}`, 303);
+      .redirect(
+        'consentId' in finished
+          ? consentOutcomeUrl(publicUrl, finished.consentId)
+          : `${publicUrl.replace(/\/$/, '')}/connect/verdict/${finished.candidateId}`,
+        303,
+      );
   });
 
   app.get<{ Params: { candidateId: string } }>('/connect/verdict/:candidateId', async (request, reply) => {
-    const browser = browserOf(request);
+    const browser = cookie.read(request);
     const candidate =
       /^[0-9a-f-]{36}$/.test(request.params.candidateId) && browser
         ? await findCandidate(deps, request.params.candidateId, browser)

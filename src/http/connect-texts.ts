@@ -1,17 +1,28 @@
 import type { BeginResult } from '../connections/attempts.ts';
 import type { CallbackRefusal } from '../connections/consume-state.ts';
+import type { BeginConsent } from '../connections/personal/begin-consent.ts';
 import type { LinkProgress } from '../connections/show-link.ts';
 
 type Explanation = { readonly title: string; readonly text: string; readonly status: number };
 
 const again = 'The link still works: open it again and press the button.';
 
-const refusals: Readonly<Record<CallbackRefusal | Extract<BeginResult, { kind: 'refused' }>['why'], Explanation>> = {
+type Refusal =
+  | CallbackRefusal
+  | Extract<BeginResult, { kind: 'refused' }>['why']
+  | Extract<BeginConsent, { kind: 'refused' }>['why'];
+
+const refusals: Readonly<Record<Refusal, Explanation>> = {
   link_not_found: { status: 404, title: 'This link is not valid', text: 'Ask the person who sent it for a new one.' },
   link_not_open: {
     status: 410,
     title: 'This link has ended',
     text: 'Ask an owner or admin of the organization for a new one.',
+  },
+  consent_not_open: {
+    status: 410,
+    title: 'This page was used or has ended',
+    text: 'Go back to the product and connect again.',
   },
   too_many_attempts: { status: 429, title: 'This link was tried ten times', text: 'Ask for a new one.' },
   attempt_returning: {

@@ -11,6 +11,7 @@ import { observeMeetings } from './meetings/observe.ts';
 import type { MeetingQuotas } from './meetings/quotas.ts';
 import { meetingRoutes } from './meetings/routes.ts';
 import { sendPage } from './page.ts';
+import { personalPages } from './personal-pages.ts';
 import type { WebhookApp } from './webhook-app.ts';
 import { webhookRoutes } from './webhooks.ts';
 
@@ -32,6 +33,7 @@ export const refusalStatus: Readonly<Record<string, number>> = {
   reason_missing: 400,
   organization_not_found: 404,
   plan_without_zoom: 409,
+  member_not_found: 404,
   candidate_not_found: 404,
   link_not_found: 404,
   link_not_open: 409,
@@ -112,6 +114,7 @@ export function createGateway(options: GatewayOptions): FastifyInstance {
   observeMeetings(app, options.telemetry);
   app.get('/healthz', async () => ({ ok: true }));
   connectPages(app, options);
+  personalPages(app, options);
   apiRoutes(app, options);
   meetingRoutes(app, { deps: options.deps, quotas: options.meetingQuotas });
   const { log, telemetry, webhookStoreMs: storeWithinMs } = options;

@@ -13,6 +13,11 @@ export type Page = {
   readonly status?: number;
   /** reload after so many seconds, while something is being waited for */
   readonly refreshSeconds?: number;
+  /**
+   * where a form of it leads by redirects, e.g. Zoom's authorize URL, and from there to whatever the customer signs in
+   * with: browsers that hold redirects to form-action would stop it otherwise
+   */
+  readonly leadsTo?: string;
 };
 
 /** Sends a page that frames, scripts and referrers cannot misuse; it is never cached. */
@@ -23,7 +28,7 @@ export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
     .code(page.status ?? 200)
     .headers({
       'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; form-action 'self'${page.leadsTo === undefined ? '' : ` ${new URL(page.leadsTo).origin} https:`}; frame-ancestors 'none'; base-uri 'none'`,
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',

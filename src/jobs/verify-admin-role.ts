@@ -4,11 +4,15 @@ import type { JobDefinition } from './contract/definition.ts';
 import { exponential } from './contract/retry.ts';
 import { settleLook } from './contract/settle-look.ts';
 
-type VerifyPayload = { connectionId: string } | { candidateId: string } | { grantId: string; probe?: true };
+type VerifyPayload =
+  | { connectionId: string }
+  | { candidateId: string }
+  | { consentId: string }
+  | { grantId: string; probe?: true };
 
 /**
  * Looks at Zoom whether the one who connected still may what we need: for a connection (schedule, hint, deadline,
- * demand), for a candidate on its way to become one, or for a grant alone (second look, a hint, or its end).
+ * demand), for a candidate on its way to become one, for a member's own consent, or for a grant alone (second look, a hint, or its end).
  */
 export const verifyAdminRole: JobDefinition<VerifyPayload> = defineJob<VerifyPayload>({
   name: 'verify-admin-role',
@@ -17,6 +21,7 @@ export const verifyAdminRole: JobDefinition<VerifyPayload> = defineJob<VerifyPay
   payload: z.union([
     z.strictObject({ connectionId: z.guid() }),
     z.strictObject({ candidateId: z.guid() }),
+    z.strictObject({ consentId: z.guid() }),
     z.strictObject({ grantId: z.guid(), probe: z.literal(true).exactOptional() }),
   ]),
   attempts: 8,
@@ -29,7 +34,9 @@ export const verifyAdminRole: JobDefinition<VerifyPayload> = defineJob<VerifyPay
         ? await services.verifyConnection(payload.connectionId, { signal })
         : 'candidateId' in payload
           ? await services.advanceCandidate(payload.candidateId, { signal })
-          : await services.lookAtGrant(payload.grantId, { signal, probe: payload.probe ?? false });
+          : 'consentId' in payload
+            ? await services.identifyConsent(payload.consentId)
+            : await services.lookAtGrant(payload.grantId, { signal, probe: payload.probe ?? false });
     return settleLook(look, () => enqueue(verifyAdminRole, payload));
   },
 });

@@ -5,6 +5,7 @@ import { abandonKey } from '../../src/grants/abandon-key.ts';
 import { readKeyUse } from '../../src/grants/key-use.ts';
 import { rotateKeys } from '../../src/grants/rotate-keys.ts';
 import { createVault } from '../../src/grants/vault.ts';
+import { Secret } from '../../src/secret.ts';
 import { type Played, playCli } from '../cli/play-cli.ts';
 import { useDatabase } from '../support/database.ts';
 import { createGate, tokens } from './scripted-zoom.ts';
@@ -17,7 +18,7 @@ const onlyNew = createVault({ keys: [newer], activeKeyId: 'k2' });
 const { clientId } = adminClient;
 
 beforeEach(async () => {
-  await sql`truncate steward.candidates, steward.outbox, steward.org_connections, steward.grants cascade`.execute(
+  await sql`truncate steward.personal_consents, steward.candidates, steward.outbox, steward.org_connections, steward.grants cascade`.execute(
     database.db,
   );
 });
@@ -114,6 +115,33 @@ test('consents under way are sealed anew, except one whose refresh token is bein
     .executeTakeFirstOrThrow();
   const place = { table: 'candidates', column: 'sealed_access', id: free, clientId, version: 1 } as const;
   expect(onlyNew.open(sealed as string, place).ok).toBe(true);
+});
+
+test('members’ own consents are sealed anew under the personal app, pair and verifier', async () => {
+  const { db } = database;
+  const client = { clientId: 'personal_app' };
+  const id = crypto.randomUUID();
+  const pair = sealPair({ vault: testVault, client, table: 'personal_consents' }, id, tokens('personal'));
+  const row = { table: 'personal_consents', id, ...client } as const;
+  const verifier = { ...row, column: 'sealed_verifier', version: 0 } as const;
+  await sql`
+    insert into steward.personal_consents (id, organization_id, member_id, token_hash, state, client_id, sealed_verifier,
+                                           sealed_access, sealed_refresh, expires_at, created_at)
+    values (${id}, gen_random_uuid(), gen_random_uuid(), '\\x01', 'exchanged', ${client.clientId},
+            ${testVault.seal(new Secret('verifier'), verifier)}, ${pair.access}, ${pair.refresh}, steward.now(), steward.now())`.execute(
+    db,
+  );
+  expect(await readKeyUse(db)).toMatchObject([{ keyId: testKey.id, candidates: 1, attempts: 1 }]);
+  expect(await rotateKeys(db, both, { clientId })).toEqual({ resealed: 2, left: 0, stopped: false });
+  const after = await db
+    .selectFrom('steward.personal_consents')
+    .select(['sealed_access', 'sealed_verifier'])
+    .executeTakeFirstOrThrow();
+  expect(onlyNew.open(after.sealed_verifier as string, verifier).ok).toBe(true);
+  expect(onlyNew.open(after.sealed_access as string, { ...row, column: 'sealed_access', version: 1 }).ok).toBe(true);
+  expect(await abandonKey(db, { keyId: newer.id, actor: 'operator:jo', reason: 'lost' })).toMatchObject({
+    consents: 1,
+  });
 });
 
 test('what does not open is left as it is, and counted', async () => {

@@ -8,7 +8,12 @@ const repository = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
 const page = read('docs/contracts/api.md');
 const section = (title: string): string => page.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
-const routeFiles = ['src/http/api-routes.ts', 'src/http/mapping-routes.ts', 'src/http/meetings/routes.ts'];
+const routeFiles = [
+  'src/http/api-routes.ts',
+  'src/http/mapping-routes.ts',
+  'src/http/personal-routes.ts',
+  'src/http/meetings/routes.ts',
+];
 const cells = (text: string): string[][] =>
   text
     .split('\n')
@@ -30,8 +35,8 @@ test('every call of the API is in the contract, and no other', () => {
 test('every refusal is in the contract, with its status', () => {
   const documented = new Map(cells(section('Refusals')).map(([code, status]) => [code?.replaceAll('`', ''), status]));
   for (const [code, status] of Object.entries(refusalStatus)) expect(documented.get(code), code).toBe(String(status));
-  const sources = ['api-routes', 'mapping-routes', 'service-keys', 'member-claims', 'gateway'].map((name) =>
-    read(`src/http/${name}.ts`),
+  const sources = ['api-routes', 'mapping-routes', 'personal-routes', 'service-keys', 'member-claims', 'gateway'].map(
+    (name) => read(`src/http/${name}.ts`),
   );
   const thrown = [...sources.join('\n').matchAll(/new ApiError\(\s*(\d+),\s*'([a-z_]+)'/g)];
   expect(thrown.length).toBeGreaterThan(8);

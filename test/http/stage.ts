@@ -36,8 +36,8 @@ export type HttpStage = {
   connectWithoutWorker(): Promise<void>;
 };
 
-/** A server process on a fresh database with a simulated Zoom, and no worker anywhere. */
-export function useHttpStage(): () => HttpStage {
+/** A server process on a fresh database with a simulated Zoom, and no worker anywhere; `personal`: with both apps. */
+export function useHttpStage({ personal = false }: { readonly personal?: boolean } = {}): () => HttpStage {
   const database = useDatabase();
   let stage: HttpStage | undefined;
   beforeAll(async () => {
@@ -57,7 +57,10 @@ export function useHttpStage(): () => HttpStage {
       profile: 'kind',
       seed: 7,
       world: {
-        apps: [{ clientId: 'http_admin_app', secrets: ['http-secret'], kind: 'admin', redirectUris: ['*'] }],
+        apps: [
+          { clientId: 'http_admin_app', secrets: ['http-secret'], kind: 'admin', redirectUris: ['*'] },
+          { clientId: 'http_personal_app', secrets: ['http-secret'], kind: 'personal', redirectUris: ['*'] },
+        ],
         accounts: [
           {
             id: accountId,
@@ -83,6 +86,10 @@ export function useHttpStage(): () => HttpStage {
         ZOOM_ADMIN_CLIENT_ID: 'http_admin_app',
         ZOOM_ADMIN_CLIENT_SECRETS: 'http-secret',
         ZOOM_ADMIN_WEBHOOK_SECRETS: webhookSecrets.join(),
+        ...(personal && {
+          ZOOM_PERSONAL_CLIENT_ID: 'http_personal_app',
+          ZOOM_PERSONAL_CLIENT_SECRETS: 'http-secret',
+        }),
         STEWARD_KEYS: `t:${randomBytes(32).toString('base64')}`,
         STEWARD_CLAIM_SECRET: claimSecret,
         STEWARD_PUBLIC_URL: `http://127.0.0.1:${port}`,

@@ -17,6 +17,7 @@ export function services(given: Partial<JobServices> = {}): JobServices {
     reconcileEventType: unexpected('reconcileEventType'),
     verifyConnection: unexpected('verifyConnection'),
     advanceCandidate: unexpected('advanceCandidate'),
+    identifyConsent: unexpected('identifyConsent'),
     syncDirectory: unexpected('syncDirectory'),
     lookAtGrant: unexpected('lookAtGrant'),
     lookUpMember: unexpected('lookUpMember'),

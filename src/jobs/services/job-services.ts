@@ -54,6 +54,8 @@ export type JobServices = {
   verifyConnection(connectionId: string, look: Look): Promise<LookResult>;
   /** Brings a candidate to its verdict. */
   advanceCandidate(candidateId: string, look: Look): Promise<LookResult>;
+  /** Files a member's own consent under whoever gave it. */
+  identifyConsent(consentId: string): Promise<LookResult>;
   /** Looks again at a grant under suspicion or in the dark, or revokes one that retires; `probe`: tries one that lives. */
   lookAtGrant(grantId: string, look: Look & { readonly probe: boolean }): Promise<LookResult>;
   /** Walks the users of a Zoom account until the slice is over, at our share of the rate; not if the copy `seen` is replaced. */

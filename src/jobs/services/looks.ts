@@ -4,6 +4,8 @@ import { lookAtDue } from '../../connections/deadline.ts';
 import type { DirectorySync } from '../../connections/directory-sync-result.ts';
 import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
 import { type Lookup, lookUpAddress } from '../../connections/look-up-address.ts';
+import { personalDepsOf } from '../../connections/personal/consents.ts';
+import { identifyConsent } from '../../connections/personal/identify-consent.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { syncDirectory } from '../../connections/sync-directory.ts';
 import { StewardError } from '../../errors.ts';
@@ -15,6 +17,7 @@ const walkSliceMs = 5_000;
 const busyMs = 5_000;
 // Zoom's limit for listing users is given by the second; a quarter of Business is a page every 70 ms.
 const paceAtWholeLimitMs = 17.5;
+const identifyAgainMs = 30_000;
 const retireAgainMs = 5 * 60_000;
 
 const goneCodes = new Set(['connection_not_found', 'candidate_not_found']);
@@ -61,7 +64,13 @@ const ofLookup = (looked: Lookup): LookResult =>
 
 type Looks = Pick<
   JobServices,
-  'verifyConnection' | 'advanceCandidate' | 'lookAtGrant' | 'syncDirectory' | 'lookUpMember' | 'lookAtZoomUser'
+  | 'verifyConnection'
+  | 'advanceCandidate'
+  | 'identifyConsent'
+  | 'lookAtGrant'
+  | 'syncDirectory'
+  | 'lookUpMember'
+  | 'lookAtZoomUser'
 >;
 
 /** The looks at Zoom that jobs take, each with what it means for the job. */
@@ -80,6 +89,14 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
           ? { kind: 'again', afterMs: advanced.retryInMs, reason: `${advanced.on}: ${advanced.reason}` }
           : done(advanced.state);
       }),
+    async identifyConsent(consentId) {
+      const personal = personalDepsOf(connections);
+      if (personal === null) return { kind: 'gone', reason: 'no personal app is configured' };
+      const identified = await identifyConsent(personal, consentId);
+      return identified === 'unidentified'
+        ? { kind: 'again', afterMs: identifyAgainMs, reason: 'Zoom does not say who consented' }
+        : done(identified);
+    },
     async lookAtGrant(grantId, { signal, probe }) {
       const row = await db.selectFrom('steward.grants').select('state').where('id', '=', grantId).executeTakeFirst();
       if (!row) return { kind: 'gone', reason: 'the grant is gone' };

@@ -2,6 +2,7 @@ import { watchDeadlines } from '../../connections/deadline.ts';
 import { deleteUnusedDirectories, expireLinks } from '../../connections/due-work.ts';
 import { expireCandidates } from '../../connections/expire-candidates.ts';
 import { releaseUndoneGrants } from '../../connections/finish-disconnect.ts';
+import { expireConsents, listUnnamedConsents } from '../../connections/personal/consents.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { endGoneOrganizations, watchPlans } from '../../connections/plan-and-organization.ts';
 import { remindLinks } from '../../connections/remind-links.ts';
@@ -11,6 +12,7 @@ import type { Database } from '../../db/database.ts';
 import { pruneArchivedLocations } from '../../reconciliation/locations-restore.ts';
 import type { UpkeepResult } from '../services/job-services.ts';
 import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
+import { oweEach } from './owe.ts';
 import { findFullPassesDue, findRunsLeftBehind, findUnfinishedDisconnects } from './runs-due.ts';
 
 export type UpkeepTask = (db: Database) => Promise<UpkeepResult>;
@@ -35,6 +37,8 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
     const { links, attempts } = await expireLinks(db);
     return links + attempts;
   }),
+  consents_due: async (db) => oweEach(db, 'verify-admin-role', 'consentId', await listUnnamedConsents(db)),
+  consents_expired: counted((db) => expireConsents(db)),
   links_reminded: counted((db) => remindLinks(db)),
   organizations_gone: counted((db) => endGoneOrganizations(db)),
   plans_ended: counted((db) => watchPlans(db)),
