@@ -15,7 +15,7 @@ const outcomes: Readonly<Record<string, PersonalText>> = {
 };
 
 /** Whose Zoom it is, in words. */
-export const zoomUserOf = ({ zoomUserEmail }: Pick<ConsentPage, 'zoomUserEmail'>): string =>
+const zoomUserOf = ({ zoomUserEmail }: Pick<ConsentPage, 'zoomUserEmail'>): string =>
   zoomUserEmail ?? 'a Zoom user whose address Zoom does not name';
 
 /** What the page of a member's consent says, for each of its states. */
