@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MeetingRefusedError, type Steward, ZoomTokenRefused } from '../../src/client/index.ts';
+import { passObstacles } from '../../src/http/meetings/obstacles.ts';
 import { takeQuota } from '../../src/http/meetings/quotas.ts';
 import { pairwiseProfiles } from '../../src/simulator/pairwise.ts';
 import { profile } from '../../src/simulator/toggles.ts';
@@ -204,8 +205,22 @@ describe('what is not sent', () => {
     const owed = await db.selectFrom('steward.outbox').select('job').where('job', '=', 'verify-admin-role').execute();
     expect(owed.length).toBeGreaterThan(0);
     await forward(31);
-    const probes = await Promise.all([codeOf(book(who)), codeOf(book(who)), codeOf(book(who))]);
-    expect([probes, calls()]).toEqual([['interrupted', 'interrupted', 'interrupted'], before + 1]);
+    const { grant_id: grantId } = await db
+      .selectFrom('steward.org_connections')
+      .select('grant_id')
+      .executeTakeFirstOrThrow();
+    const door = {
+      kind: 'organization',
+      connectionId: '',
+      zoomAccountId: 'acc_http',
+      zoomUserId: who.zoomUserId,
+    } as const;
+    const probe = () => passObstacles(db, { ...door, grantId: grantId as string }, 'create');
+    const probes = await Promise.allSettled([probe(), probe(), probe()]);
+    expect(probes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
+    // That one came to nothing: after ten seconds another may try.
+    await forward(11);
+    expect([await codeOf(book(who)), calls()]).toEqual(['interrupted', before + 1]);
     await forward(61);
     await book(who);
     expect(await db.selectFrom('steward.call_breakers').select('grant_id').execute()).toEqual([]);
@@ -261,6 +276,27 @@ test('a meeting is changed with the connection that made it, and again when its 
   const changed = `${meetingRef.slice(0, -1)}${meetingRef.endsWith('0') ? '1' : '0'}`;
   expect(await codeOf(steward.meetings.update({ meetingRef: changed, topic: 'x' }))).toBe('unknown_meeting');
   await expect(steward.meetings.update({ meetingRef })).rejects.toMatchObject({ code: 'invalid_request' });
+});
+
+test('a member’s own Zoom hosts for them, without the organization’s settings, and changes only what it made', async () => {
+  const { db } = at().services;
+  const who = somebody();
+  const own = crypto.randomUUID();
+  // The grant is the organization's: which app it is of is not asked here.
+  await sql`
+    insert into steward.personal_connections (id, organization_id, member_id, state, grant_id, zoom_account_id, zoom_user_id)
+    select ${own}, ${who.organizationId}, ${who.memberId}, 'active', grant_id, zoom_account_id, ${who.zoomUserId}
+      from steward.org_connections`.execute(db);
+  const made = await book(who);
+  expect(made).toMatchObject({ connectionKind: 'personal', connectionId: own, zoomUserId: who.zoomUserId });
+  await steward.meetings.update({ meetingRef: made.meetingRef, topic: 'moved' });
+  await sql`update steward.personal_connections set zoom_user_id = 'zu_other' where id = ${own}`.execute(db);
+  expect(await codeOf(steward.meetings.update({ meetingRef: made.meetingRef, topic: 'x' }))).toBe('detached');
+  await sql`update steward.personal_connections set state = 'disconnected', grant_id = null where id = ${own}`.execute(
+    db,
+  );
+  expect(await book(who)).toMatchObject({ connectionKind: 'organization' });
+  expect(await codeOf(steward.meetings.delete({ meetingRef: made.meetingRef }))).toBe('detached');
 });
 
 describe('raw tokens', () => {
