@@ -38,17 +38,31 @@ function requests(only: readonly string[], most: number) {
 
 /**
  * Every benchmark, small sizes first. Results are kept as they come, so that a part can be measured again;
- * the page and its plots are written from all of them.
+ * the page and its plots are written from all of them. One that fails is said on stderr and keeps none from its turn.
+ * @returns what failed
  */
 export async function benchAll(options: {
   readonly only: readonly string[];
   readonly members: number;
   readonly sample: number;
-}): Promise<void> {
+}): Promise<readonly string[]> {
   mkdirSync(directory, { recursive: true });
-  for (const { work, members, queue } of requests(options.only, options.members)) {
-    const result: BenchResult = await runWork(work, { members, sample: options.sample, queue });
+  const failed: string[] = [];
+  const asked = requests(options.only, options.members);
+  for (const [index, { work, members, queue }] of asked.entries()) {
+    const what = `${work}, ${members.toLocaleString('en-US')}, ${queue}`;
+    const startedAt = performance.now();
+    let result: BenchResult;
+    try {
+      result = await runWork(work, { members, sample: options.sample, queue });
+    } catch (error) {
+      failed.push(what);
+      process.stderr.write(`bench: ${what} failed: ${(error as Error).stack ?? String(error)}\n`);
+      continue;
+    }
     process.stdout.write(render(result));
+    const took = Math.round((performance.now() - startedAt) / 1000);
+    process.stderr.write(`${index + 1} of ${asked.length}: ${what} took ${took} s\n`);
     const others = readResults().filter(
       (known) => known.result.work !== work || known.result.members !== members || known.queue !== queue,
     );
@@ -64,4 +78,5 @@ export async function benchAll(options: {
     writeFileSync(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
     writePage(directory, all);
   }
+  return failed;
 }

@@ -71,8 +71,9 @@ async function main(): Promise<number> {
     return 0;
   }
   if (name === 'all') {
-    await benchAll({ only, members: request.members, sample: request.sample });
-    return 0;
+    const failed = await benchAll({ only, members: request.members, sample: request.sample });
+    if (failed.length > 0) process.stderr.write(`bench: failed: ${failed.join('; ')}\n`);
+    return failed.length > 0 ? 1 : 0;
   }
   const result = await runWork(name, request);
   const { notes, ...figures } = result;

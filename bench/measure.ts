@@ -80,9 +80,12 @@ export function startRun(db: Database, organization: BenchOrganization, cause: s
     );
 }
 
+/** Longer than any run of a benchmark takes: a million members on a crowded machine took three minutes. */
+const longestRunMs = 10 * 60_000;
+
 /** Waits until the worker has finished the run, by the database. */
 async function waitForRun(db: Database, runId: string, everyMs = 20): Promise<void> {
-  for (;;) {
+  for (const until = performance.now() + longestRunMs; ; ) {
     const run = await db
       .selectFrom('steward.runs')
       .select(['state', 'error'])
@@ -91,6 +94,7 @@ async function waitForRun(db: Database, runId: string, everyMs = 20): Promise<vo
     if (run.state === 'done') return;
     if (run.state !== 'queued' && run.state !== 'running')
       throw new Error(`The run ended as ${run.state}: ${run.error ?? ''}`);
+    if (performance.now() > until) throw new Error(`The run was not done after ${longestRunMs / 60_000} minutes`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

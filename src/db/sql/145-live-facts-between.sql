@@ -5,6 +5,9 @@
 --
 -- Ranges are written as pairs on purpose: a pair can only use an index that begins with the organization. By the id
 -- alone, an organization of twenty could read every member of all others, once statistics say that there is but one.
+-- And as pairs alone: with "organization_id = organization" beside them, Postgres lets the scan begin and end with the
+-- organization and filters the pairs, so that each chunk would read the index of all its members. (Without it 18 reads the
+-- range, 15 from its beginning to the end of the organization.)
 create or replace function steward.live_facts_between(organization uuid, after uuid, up_to uuid, account text, rollout text, groups uuid[], domains text[])
 returns table (member_id uuid, active boolean, in_rollout boolean, opted_out boolean, personal text,
                address_key text, address_since timestamptz, match text, zoom_user_key text, zoom_status text, zoom_type smallint,
@@ -58,7 +61,7 @@ language sql stable parallel safe as $$
                   select a.id, a.active, a.updated_at, steward.address_key(a.email) as any_key,
                          case when a.email_verified then steward.address_key(a.email) end as key
                     from steward_app.members a
-                   where a.organization_id = organization and (a.organization_id, a.id) > (organization, after) and (a.organization_id, a.id) <= (organization, up_to)
+                   where (a.organization_id, a.id) > (organization, after) and (a.organization_id, a.id) <= (organization, up_to)
                   offset 0) b
                 cross join (
                   select steward.now() as at, (select c.offset_by from steward.clock c) as offset_by,
@@ -66,20 +69,20 @@ language sql stable parallel safe as $$
                   offset 0) clock
                 left join (
                   select c.member_id from steward.opt_outs c
-                   where c.organization_id = organization and (c.organization_id, c.member_id) > (organization, after) and (c.organization_id, c.member_id) <= (organization, up_to)) o
+                   where (c.organization_id, c.member_id) > (organization, after) and (c.organization_id, c.member_id) <= (organization, up_to)) o
                   on o.member_id = b.id
                 left join (
                   select c.member_id, c.state, (select g.state from steward.grants g where g.id = c.grant_id) as grant_state
                     from steward.personal_connections c
-                   where c.organization_id = organization and (c.organization_id, c.member_id) > (organization, after) and (c.organization_id, c.member_id) <= (organization, up_to)) p
+                   where (c.organization_id, c.member_id) > (organization, after) and (c.organization_id, c.member_id) <= (organization, up_to)) p
                   on p.member_id = b.id
                 left join (
                   select c.member_id, c.state from steward_app.personal_connections c
-                   where c.organization_id = organization and (c.organization_id, c.member_id) > (organization, after) and (c.organization_id, c.member_id) <= (organization, up_to)) x
+                   where (c.organization_id, c.member_id) > (organization, after) and (c.organization_id, c.member_id) <= (organization, up_to)) x
                   on x.member_id = b.id
                 left join (
                   select k.* from steward.member_facts k
-                   where k.organization_id = organization and (k.organization_id, k.member_id) > (organization, after) and (k.organization_id, k.member_id) <= (organization, up_to)) s
+                   where (k.organization_id, k.member_id) > (organization, after) and (k.organization_id, k.member_id) <= (organization, up_to)) s
                   on s.member_id = b.id
                 left join (
                   select z.member_id, u.user_key, u.status, u.user_type
@@ -88,7 +91,7 @@ language sql stable parallel safe as $$
                      select d.user_key, d.status, d.user_type from steward.directory_users d
                       where d.zoom_account_id = z.zoom_account_id and d.user_key = z.zoom_user_id
                      limit 1) u
-                   where z.organization_id = organization and z.zoom_account_id = account
+                   where z.zoom_account_id = account
                      and (z.organization_id, z.member_id) > (organization, after) and (z.organization_id, z.member_id) <= (organization, up_to)) mu
                   on mu.member_id = b.id
                 left join lateral (

@@ -21,11 +21,12 @@ as $$
 #variable_conflict use_column
 declare
   lower constant uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
+  last_key constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
   -- Fewer members left than that: the last range has no end, so that rows of people who left are found.
   page_end constant uuid := (select a.id from steward_app.members a
-                              where a.organization_id = organization and (a.organization_id, a.id) > (organization, lower)
+                              where (a.organization_id, a.id) > (organization, lower) and (a.organization_id, a.id) <= (organization, last_key)
                               order by a.organization_id, a.id limit 1 offset most - 1);
-  upper constant uuid := coalesce(page_end, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  upper constant uuid := coalesce(page_end, last_key);
   at constant timestamptz := steward.now();
 begin
   return query
@@ -44,7 +45,7 @@ begin
      order by h.member_id),
   facts_gone as (
     delete from steward.member_facts s
-     where s.organization_id = organization and (s.organization_id, s.member_id) > (organization, lower) and (s.organization_id, s.member_id) <= (organization, upper)
+     where (s.organization_id, s.member_id) > (organization, lower) and (s.organization_id, s.member_id) <= (organization, upper)
        and not exists (select from live l where l.member_id = s.member_id)
     returning 1),
   facts_changed as (
@@ -53,7 +54,7 @@ begin
          = (l.active, l.in_rollout, l.opted_out, l.personal, l.address_key, l.address_since, l.match, l.zoom_user_key, l.zoom_status, l.zoom_type)
       from live l
      where l.stored and not l.same and s.member_id = l.member_id
-       and s.organization_id = organization and (s.organization_id, s.member_id) > (organization, lower) and (s.organization_id, s.member_id) <= (organization, upper)
+       and (s.organization_id, s.member_id) > (organization, lower) and (s.organization_id, s.member_id) <= (organization, upper)
     returning 1),
   facts_new as (
     insert into steward.member_facts
@@ -68,7 +69,7 @@ begin
       from live d
       full join (
         select * from steward.member_connections c
-         where c.organization_id = organization and (c.organization_id, c.member_id) > (organization, lower) and (c.organization_id, c.member_id) <= (organization, upper)) s
+         where (c.organization_id, c.member_id) > (organization, lower) and (c.organization_id, c.member_id) <= (organization, upper)) s
         on s.member_id = d.member_id
      where results
        and (d.member_id is null or s.member_id is null or (s.effective, s.reason, s.hosting, s.zoom_user_id, s.basic_plan, s.shared_host)
@@ -83,7 +84,7 @@ begin
          = (x.effective, x.reason, x.hosting, x.zoom_user_id, x.basic_plan, x.via_shared_host, at, run)
       from diff x
      where not x.gone and not x.fresh and c.member_id = x.member_id
-       and c.organization_id = organization and (c.organization_id, c.member_id) > (organization, lower) and (c.organization_id, c.member_id) <= (organization, upper)
+       and (c.organization_id, c.member_id) > (organization, lower) and (c.organization_id, c.member_id) <= (organization, upper)
     returning 1),
   results_new as (
     insert into steward.member_connections

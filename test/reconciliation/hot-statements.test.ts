@@ -1,0 +1,98 @@
+import { sql } from 'kysely';
+import { beforeAll, expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import { planAnnounced, planOrganization } from '../../src/reconciliation/plan.ts';
+import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
+import { resolveMember } from '../../src/reconciliation/resolve-member.ts';
+import { useDatabase } from '../support/database.ts';
+import { type PlanNode, recordPlans } from '../support/record-plans.ts';
+import { type FilledOrganization, fillOrganization, memberOf } from './support/fill-organization.ts';
+import { oneChunk, reconcileAll, startRun } from './support/play-runs.ts';
+
+/**
+ * What each hot statement reads, by the plans that ran, in an organization of 10,000 beside one of 20: statements of a
+ * chunk, a look, a question read what they are about and not the organization, statements about an organization not the others.
+ */
+const members = 10_000;
+const chunk = 20;
+const database = useDatabase();
+let large: FilledOrganization;
+let small: FilledOrganization;
+let middle: string;
+
+beforeAll(async () => {
+  const { db } = database;
+  large = await fillOrganization(db, members);
+  small = await fillOrganization(db, 20);
+  await reconcileAll(db, large, { chunkSize: members });
+  await reconcileAll(db, small);
+  await sql`analyze`.execute(db);
+  const { rows } = await sql<{ id: string }>`
+    select id from steward_app.members where organization_id = ${large.organizationId} order by id limit 1 offset ${members / 2}`.execute(
+    db,
+  );
+  middle = rows[0]?.id as string;
+}, 60_000);
+
+/** Rows a node looked at, in all its loops. */
+const rowsOf = (node: PlanNode): number =>
+  (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
+
+/** Nodes that looked at more rows, or met more pages of an index than those rows can have cost. */
+function tooMuch(nodes: readonly PlanNode[], rows: number): string[] {
+  expect(nodes.length).toBeGreaterThan(0);
+  return nodes
+    .filter((node) => node['Relation Name'] !== undefined || node['Index Name'] !== undefined)
+    .filter((node) => {
+      const pages = node['Shared Hit Blocks'] + node['Shared Read Blocks'];
+      const indexed = node['Index Name'] !== undefined && !node['Node Type'].startsWith('Bitmap Heap');
+      return rowsOf(node) > rows || (indexed && pages > 10 + 5 * node['Actual Loops'] + 2 * rowsOf(node));
+    })
+    .map(
+      (node) =>
+        `${node['Node Type']} ${node['Relation Name'] ?? node['Index Name']}: ${rowsOf(node)} rows, ${node['Shared Hit Blocks'] + node['Shared Read Blocks']} pages`,
+    );
+}
+
+/** A run of the large organization that stands in its middle. */
+async function runInTheMiddle(db: Database, phase: 'facts' | 'members', alsoResults: boolean): Promise<string> {
+  const run = await startRun(database.db, large);
+  const progress = { [phase]: { done: 0, total: null, ...(alsoResults ? { alsoResults } : {}) } };
+  await sql`
+    update steward.runs set phase = ${phase}, cursor = ${middle}, progress = ${JSON.stringify(progress)}::jsonb, approved_by = 'test'
+     where id = ${run}`.execute(db);
+  return run;
+}
+
+test.each([
+  ['facts and results in one pass', 'facts', true],
+  ['facts', 'facts', false],
+  ['results', 'members', false],
+] as const)('a chunk of %s reads its range, and of no index more', async (_, phase, alsoResults) => {
+  const run = await runInTheMiddle(database.db, phase, alsoResults);
+  const nodes = await recordPlans(database.url, (db) => oneChunk(db, run, { chunkSize: chunk }));
+  expect(nodes.map((node) => node['Relation Name'])).toContain('member_facts');
+  expect(tooMuch(nodes, 3 * chunk)).toEqual([]);
+});
+
+test('a look at a member, and a question about one, read by keys', async () => {
+  const member = await memberOf(database.db, large, 7);
+  const look = (db: Database) => reconcileMember(db, member, { cause: 'member_changed', actor: 'app' });
+  expect(tooMuch(await recordPlans(database.url, look), 20)).toEqual([]);
+  expect(tooMuch(await recordPlans(database.url, (db) => resolveMember(db, member)), 20)).toEqual([]);
+});
+
+test('a plan compares sets: nothing is looked up or read again row by row', async () => {
+  const nodes = await recordPlans(database.url, (db) => planOrganization(db, large.organizationId));
+  expect(nodes.some((node) => rowsOf(node) >= members)).toBe(true);
+  expect(nodes.filter((node) => node['Actual Loops'] > 100 || rowsOf(node) > 2 * members)).toEqual([]);
+});
+
+test('a plan of the small organization, and of what was announced in the large one, read no member of the large one', async () => {
+  expect(
+    tooMuch(await recordPlans(database.url, (db) => planOrganization(db, small.organizationId)), 10 * chunk),
+  ).toEqual([]);
+  await sql`select steward.changed('member', ${await memberOf(database.db, large, 8)}::uuid)`.execute(database.db);
+  const announced = (db: Database) => planAnnounced(db, large.organizationId);
+  expect(tooMuch(await recordPlans(database.url, announced), 10 * chunk)).toEqual([]);
+});
