@@ -27,7 +27,15 @@ export type DirectorySyncOptions = {
   readonly signal?: AbortSignal;
   /** the copy that was too old when this was asked for (see `wantWalk`): if there is another by now, nobody is asked */
   readonly seen?: number | null;
+  /** how to wait; another in tests, whose time is simulated */
+  readonly sleep?: (ms: number) => Promise<unknown>;
 };
+
+/** A page whose answer was lost or was an error of the server is asked for again, so often and after so long. */
+const retriesAPage = 5;
+const firstRetryMs = 250;
+const longestRetryMs = 4_000;
+const mayPass: ReadonlySet<ZoomFailure['kind']> = new Set(['server', 'network', 'unexpected']);
 
 /** Calls of the account pause this long where Zoom does not say until when. */
 const defaultBlockMs = 60_000;
@@ -63,6 +71,8 @@ export async function syncDirectory(
   if (claimed.kind === 'blocked') return { state: 'blocked', retryInMs: claimed.retryInMs };
   let walk: Walk = claimed.walk;
   const until = performance.now() + (options.sliceMs ?? 1_000);
+  const sleep = options.sleep ?? delay;
+  let failed = 0;
   for (let pages = 0; ; pages += 1) {
     if (walk.status === 'complete') return finishWalk(deps, walk, grantId);
     if (pages > 0) {
@@ -70,7 +80,10 @@ export async function syncDirectory(
         await yieldWalk(deps.db, walk);
         return { state: 'more', pages };
       }
-      await delay(options.paceMs ?? 70);
+      // Half to the whole of it: walks that one outage stopped do not come back together.
+      const backOffMs =
+        failed === 0 ? 0 : Math.min(longestRetryMs, firstRetryMs * 2 ** failed) * (0.5 + Math.random() / 2);
+      await sleep(Math.max(options.paceMs ?? 70, backOffMs));
     }
     const { status, pageToken } = walk;
     const got = await deps.grants.call(
@@ -91,7 +104,15 @@ export async function syncDirectory(
         retryable: got.kind !== 'dead',
       };
     }
-    if (!got.answer.ok) return endPageFailed(deps, walk, got.answer.failure, pages);
+    if (!got.answer.ok) {
+      const { failure } = got.answer;
+      if (mayPass.has(failure.kind) && failed < retriesAPage) {
+        failed += 1;
+        continue;
+      }
+      return endPageFailed(deps, walk, failure, pages);
+    }
+    failed = 0;
     const { users, nextPageToken } = got.answer.value;
     const addresses = await hashAddresses(
       deps.db,

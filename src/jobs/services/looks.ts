@@ -1,6 +1,7 @@
 import { advanceCandidate } from '../../connections/advance-candidate.ts';
 import type { ConnectionDeps } from '../../connections/connection-deps.ts';
 import { lookAtDue } from '../../connections/deadline.ts';
+import { directoryPaceMs } from '../../connections/directory-pace.ts';
 import type { DirectorySync } from '../../connections/directory-sync-result.ts';
 import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
 import { type Lookup, lookUpAddress } from '../../connections/look-up-address.ts';
@@ -15,8 +16,6 @@ const done = (summary: string): LookResult => ({ kind: 'done', summary });
 
 const walkSliceMs = 5_000;
 const busyMs = 5_000;
-// Zoom's limit for listing users is given by the second; a quarter of Business is a page every 70 ms.
-const paceAtWholeLimitMs = 17.5;
 const identifyAgainMs = 30_000;
 const retireAgainMs = 5 * 60_000;
 
@@ -76,7 +75,7 @@ type Looks = Pick<
 /** The looks at Zoom that jobs take, each with what it means for the job. */
 export function createLooks({ connections, zoomShare }: { connections: ConnectionDeps; zoomShare: number }): Looks {
   const { db, grants } = connections;
-  const paceMs = Math.round(paceAtWholeLimitMs / Math.max(zoomShare, 0.01));
+  const paceMs = directoryPaceMs(zoomShare);
   return {
     verifyConnection: (connectionId, { signal }) =>
       orGone(async () => {
