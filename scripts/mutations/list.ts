@@ -282,6 +282,19 @@ export const mutations: readonly Mutation[] = [
     why: 'nothing returns by itself',
   },
   {
+    file: '165-live-reasons.sql',
+    find: 'coalesce(b.active, false) as active',
+    replace: 'true as active',
+    why: 'who was deactivated counts as one who disconnected',
+  },
+  {
+    file: '165-live-reasons.sql',
+    find: 'select c.state from steward_app.personal_connections c where c.member_id = w.id and c.organization_id = organization',
+    replace:
+      'select c.state from steward_app.personal_connections c where c.member_id = w.id and c.organization_id <> organization',
+    why: 'a cascade does not see a personal Zoom of the main app',
+  },
+  {
     file: '330-locations-rows.sql',
     find: "a.neighbours = coalesce(n.neighbours, md5('')) as unedited",
     replace: 'true as unedited',
@@ -304,5 +317,11 @@ export const mutations: readonly Mutation[] = [
     find: 'case when d.fallback is null then d.others else jsonb_build_array(d.fallback) end as after',
     replace: 'd.others as after',
     why: 'the fallback is forgotten',
+  },
+  {
+    file: '350-reconcile-locations.sql',
+    find: 'from steward.location_decisions(organization, plain) d where not d.kept;',
+    replace: 'from steward.location_decisions(organization, plain) d;',
+    why: 'a cascade takes what a personal Zoom serves',
   },
 ];
