@@ -29,6 +29,8 @@ export type Config = Readonly<{
   chunkSize: number;
   /** how long a chunk may take before the next one is smaller; 0: they all have chunkSize */
   chunkMs: number;
+  /** whether events for the main app are put on its queue, or read by SQL and HTTP alone */
+  events: 'queue' | 'sql';
   /** how often the outbox is looked at without a hint */
   outboxPollMs: number;
   /** how often due work is looked for */
@@ -158,6 +160,7 @@ const variables = z.object({
     .string()
     .regex(/^[a-z][a-z0-9-]{0,30}$/, { error: 'expected lower-case letters, digits and dashes, at most 31' })
     .default('steward'),
+  STEWARD_EVENTS: z.enum(['queue', 'sql'], { error: 'expected queue or sql' }).default('queue'),
   STEWARD_CONCURRENCY_QUICK: whole(1, 200, 4),
   STEWARD_CONCURRENCY_BULK: whole(1, 50, 2),
   STEWARD_CONCURRENCY_ZOOM: whole(1, 200, 4),
@@ -317,6 +320,7 @@ export function parseConfig(given: Environment): Config {
     sliceMs: v.STEWARD_SLICE_MS,
     chunkSize: v.STEWARD_CHUNK_SIZE,
     chunkMs: v.STEWARD_CHUNK_MS,
+    events: v.STEWARD_EVENTS,
     outboxPollMs: v.STEWARD_OUTBOX_POLL_MS,
     tickMs: v.STEWARD_TICK_MS,
     shutdownMs: v.STEWARD_SHUTDOWN_MS,

@@ -14,6 +14,9 @@ export type TelemetryEvents = {
   queue_error: { queue: string; code: string; detail: string };
   outbox_moved: { messages: number; jobs: number; ms: number };
   outbox_delayed: { messages: number; code: string; detail: string };
+  /** batches of events that were put on the main app's queue */
+  events_offered: { organizations: number; events: number; ms: number };
+  events_delayed: { code: string; detail: string };
   listener_lost: { detail: string };
   listener_ready: { afterMs: number };
   worker_state: { state: 'starting' | 'ready' | 'quiet' | 'draining' | 'aborting' | 'stopped'; detail?: string };

@@ -1,10 +1,13 @@
 import { signMemberClaim } from './claim.ts';
+import { createEvents } from './events.ts';
 import { createRequester } from './http.ts';
 import type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
 import { type Queryable, query } from './sql.ts';
 import { useCredentials, type Zoom } from './with-zoom.ts';
 
 export { claimLifetimeSeconds, signMemberClaim } from './claim.ts';
+export type { EventBatch, StewardEvent, StewardEventType } from './events.ts';
+export { eventQueueName, eventTypes, parseEventBatch } from './events.ts';
 export { MeetingRefusedError, StewardRequestError } from './http.ts';
 export type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
 export { type MeetingRefusal, type MeetingRefusalCode, type MendedBy, meetingRefusals } from './meeting-refusals.ts';
@@ -274,6 +277,8 @@ export function createSteward(options: StewardOptions) {
       write: ({ by, ...wishes }: { by: ActingMember } & MappingWishes): Promise<MappingSummary> =>
         requestAs(by, 'mappings', wishes),
     },
+    /** What the main app is told: read by cursor, or worked on from the queue; docs/contracts/events.md. */
+    events: createEvents(options.db),
 
     meetings: {
       /** Makes a meeting with the host that the rule gives; refused as MeetingRefusedError. */

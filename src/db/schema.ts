@@ -310,6 +310,36 @@ export interface DomainEquivalencesTable {
   created_at: Timestamp;
 }
 
+/** How far the main app has taken the events of an organization, and what it was offered on the queue. */
+export interface EventStreamsTable {
+  /** The organization. */
+  organization_id: string;
+  /** Position of its newest event. */
+  newest: number;
+  /** Everything up to this position was taken. */
+  taken: Generated<number>;
+  /** Last position of the batch that is on the queue; null: none is. */
+  offered: number | null;
+  /** When it was offered last. */
+  offered_at: Timestamp | null;
+  /** When the next batch is offered, or this one again; null: everything was taken. */
+  due_at: Timestamp | null;
+}
+
+/** Mass changes are told once an hour: one row for each organization, kind and owner that was told within it. */
+export interface EventSumsTable {
+  /** The organization. */
+  organization_id: string;
+  /** Kind of event. */
+  type: string;
+  /** Owner it is told to; zeros: the organization. */
+  owner_id: string;
+  /** Until when whatever follows is held back, to go as one event then. */
+  until: Timestamp;
+  /** Events of this kind that went within the hour. */
+  told: number;
+}
+
 /** Event types that were left without any location. */
 export interface EventTypeFlagsTable {
   /** The event type. */
@@ -324,7 +354,7 @@ export interface EventTypeFlagsTable {
 
 /** What the main app is told, at least once, ordered within an organization. */
 export interface EventsTable {
-  /** Cursor; commits may be late, readers use steward.read_events. */
+  /** Order of writing; readers go by position. */
   seq: GeneratedAlways<number>;
   /** The organization. */
   organization_id: string;
@@ -336,10 +366,12 @@ export interface EventsTable {
   data: Generated<Json>;
   /** When it happened. */
   created_at: Timestamp;
-  /** When the main app took it. */
+  /** When the main app said that it has taken it. */
   delivered_at: Timestamp | null;
-  /** Writing transaction, so that readers never pass an uncommitted one. */
-  xid: Generated<string>;
+  /** Cursor: given when it is ready to be told, in the order of commits for one organization; null until then. */
+  position: number | null;
+  /** A mass change that waits to be summed with its like; it goes then. */
+  held_until: Timestamp | null;
 }
 
 /** One Zoom user's consent to one of our client ids, with its sealed tokens. Connections point here. */
@@ -1103,6 +1135,8 @@ export interface DB {
   'steward.directory_staging': DirectoryStagingTable;
   'steward.directory_users': DirectoryUsersTable;
   'steward.domain_equivalences': DomainEquivalencesTable;
+  'steward.event_streams': EventStreamsTable;
+  'steward.event_sums': EventSumsTable;
   'steward.event_type_flags': EventTypeFlagsTable;
   'steward.events': EventsTable;
   'steward.grants': GrantsTable;

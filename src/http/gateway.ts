@@ -6,6 +6,7 @@ import type { Telemetry } from '../telemetry.ts';
 import { ApiError } from './api-error.ts';
 import { type ApiOptions, apiRoutes } from './api-routes.ts';
 import { connectPages } from './connect-pages.ts';
+import { eventRoutes } from './event-routes.ts';
 import { html } from './html.ts';
 import { observeMeetings } from './meetings/observe.ts';
 import type { MeetingQuotas } from './meetings/quotas.ts';
@@ -117,6 +118,7 @@ export function createGateway(options: GatewayOptions): FastifyInstance {
   personalPages(app, options);
   apiRoutes(app, options);
   meetingRoutes(app, { deps: options.deps, quotas: options.meetingQuotas });
+  eventRoutes(app, options.deps);
   const { log, telemetry, webhookStoreMs: storeWithinMs } = options;
   const { db } = options.deps;
   webhookRoutes(app, {

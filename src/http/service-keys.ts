@@ -11,6 +11,7 @@ export const capabilities = [
   'act-as',
   'audit:read',
   'credentials:raw',
+  'events:take',
 ] as const;
 export type Capability = (typeof capabilities)[number];
 

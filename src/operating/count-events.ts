@@ -29,6 +29,7 @@ export function countEvents(telemetry: Telemetry, metrics: MetricList): () => vo
       metrics.jobDuration.observe({ queue, job }, ms / 1_000);
     }),
     telemetry.on('job_stalled', ({ queue }) => metrics.jobStalled.inc({ queue })),
+    telemetry.on('events_offered', ({ events }) => metrics.eventsOffered.inc(events)),
     telemetry.on('run_members', ({ kind, members }) => metrics.runMembers.inc({ kind }, members)),
     telemetry.on('run_ended', ({ kind, outcome, ms }) => metrics.runDuration.observe({ kind, outcome }, ms / 1_000)),
     telemetry.on('zoom_request', ({ endpoint, status, ms, retryAfterMs }) => {

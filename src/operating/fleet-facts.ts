@@ -11,6 +11,8 @@ export type FleetFacts = {
     readonly overdue: number;
   };
   readonly outbox: { readonly unsent: number; readonly oldestAge: number };
+  /** events that the main app has not taken; age of the oldest, in seconds */
+  readonly events: { readonly untaken: number; readonly oldestAge: number };
   /** names of the switches that are on */
   readonly switches: readonly string[];
   /** client ids whose breaker is open */
@@ -21,6 +23,8 @@ export type FleetFacts = {
 
 /** A run without a heartbeat for this long is stuck: the sweeper (20 s) had its chances. */
 export const stuckAfterS = 120;
+/** more than so many are not counted: a main app that takes none must not make this slow */
+const eventsCounted = 10_000;
 const driftAfterHours = 25;
 const driftFreshMs = 5 * 60_000;
 
@@ -38,6 +42,10 @@ export async function readFleetFacts(db: Database, keyIds: readonly string[]): P
       (select jsonb_build_object('unsent', count(*),
                 'oldestAge', greatest(0, coalesce(extract(epoch from steward.now() - min(available_at)), 0)))
          from steward.outbox where available_at <= steward.now()) as outbox,
+      (select jsonb_build_object('untaken', count(*),
+                'oldestAge', greatest(0, coalesce(extract(epoch from steward.now() - min(created_at)), 0)))
+         from (select created_at from steward.events where position is not null and delivered_at is null
+                order by position limit ${eventsCounted}) oldest) as events,
       (select coalesce(jsonb_agg(name order by name), '[]') from steward.switches) as switches,
       (select coalesce(jsonb_agg(jsonb_build_object('clientId', client_id, 'reason', breaker_reason) order by client_id), '[]')
          from steward.client_states where breaker_until is not null) as "applicationsRefused",

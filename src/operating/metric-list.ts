@@ -62,6 +62,15 @@ export function createMetricList(registry: Registry) {
       'outbox_oldest_age_seconds',
       'Installation: for how long the oldest of them has been due; 0 without one.',
     ),
+    eventsUntaken: gauge(
+      'events_untaken',
+      'Installation: events that the main app has not taken; 10,000 stands for that many or more.',
+    ),
+    eventsOldestAge: gauge(
+      'events_oldest_age_seconds',
+      'Installation: for how long the oldest of them has waited; 0 without one.',
+    ),
+    eventsOffered: counter('events_offered_total', "Events that this process put on the main app's queue."),
     runMembers: counter(
       'run_members_total',
       'Members that runs looked at in this process. Kind: organization, cascade, member.',

@@ -35,6 +35,8 @@ function showFleet(metrics: MetricList, facts: FleetFacts): void {
     if (seconds !== null) metrics.verifyAge.set({ which }, Number(seconds));
   metrics.outboxUnsent.set(Number(facts.outbox.unsent));
   metrics.outboxOldestAge.set(Number(facts.outbox.oldestAge));
+  metrics.eventsUntaken.set(Number(facts.events.untaken));
+  metrics.eventsOldestAge.set(Number(facts.events.oldestAge));
   for (const name of switchNames) metrics.switches.set({ switch: name }, facts.switches.includes(name) ? 1 : 0);
   metrics.applicationsRefused.set(facts.applicationsRefused.length);
   metrics.grantsUnreadable.set(facts.grantsUnreadable);
@@ -58,6 +60,8 @@ export function createMetrics(telemetry: Telemetry): Metrics {
     metrics.verifyAge,
     metrics.outboxUnsent,
     metrics.outboxOldestAge,
+    metrics.eventsUntaken,
+    metrics.eventsOldestAge,
     metrics.switches,
     metrics.applicationsRefused,
     metrics.grantsUnreadable,
@@ -72,6 +76,8 @@ export function createMetrics(telemetry: Telemetry): Metrics {
     for (const gauge of [
       metrics.outboxUnsent,
       metrics.outboxOldestAge,
+      metrics.eventsUntaken,
+      metrics.eventsOldestAge,
       metrics.applicationsRefused,
       metrics.grantsUnreadable,
       metrics.runsStuck,

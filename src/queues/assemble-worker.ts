@@ -4,6 +4,7 @@ import type { JobServices } from '../jobs/services/job-services.ts';
 import type { Logger } from '../logger.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { createQueue, type QueueChoice } from './create-queue.ts';
+import { createEventCourier } from './event-courier.ts';
 import { createOutboxRelay, type RelayStep } from './outbox-relay.ts';
 import { createSwitches } from './switches.ts';
 import { createTicker } from './ticker.ts';
@@ -16,6 +17,7 @@ export type WorkerParts = {
     readonly outboxPollMs: number;
     readonly tickMs: number;
     readonly shutdownMs: number;
+    readonly events: 'queue' | 'sql';
   };
   readonly db: Database;
   readonly services: JobServices;
@@ -48,6 +50,12 @@ export function assembleWorker(parts: WorkerParts): WorkerProcess {
       listenUrl: config.databaseUrl,
       pollMs: config.outboxPollMs,
       ...(parts.onRelayStep === undefined ? {} : { onStep: parts.onRelayStep }),
+    }),
+    courier: createEventCourier({
+      db,
+      queue: config.events === 'queue' ? queue : null,
+      telemetry,
+      pollMs: config.outboxPollMs,
     }),
     ticker: createTicker({ db, everyMs: config.tickMs, telemetry }),
     switches: createSwitches({ db }),

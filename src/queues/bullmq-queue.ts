@@ -11,6 +11,9 @@ import type { QueueConsumer, QueueDelivery, QueueMessage, QueueSystem } from './
 import {
   backendQueueName,
   deduplicationId,
+  eventJob,
+  eventJobOptions,
+  eventQueueName,
   maxStalledCount,
   maxStartedAttempts,
   retention,
@@ -115,6 +118,19 @@ export function createBullmqQueue({
     return found;
   };
 
+  let eventQueue: Queue | undefined;
+  const eventProducer = (): Queue => {
+    if (!eventQueue) {
+      eventQueue = new Queue(
+        eventQueueName(prefix),
+        { ...shared, connection: backend.producer as never, streams: { events: { maxLen: 100 } } },
+        backend.factory as never,
+      );
+      eventQueue.on('error', complain('events'));
+    }
+    return eventQueue;
+  };
+
   const failedJob = async (queue: QueueName, id: string): Promise<Job<Data> | undefined> => {
     const job = await producerOf(queue).getJob(id);
     return job && (await job.isFailed()) ? job : undefined;
@@ -148,6 +164,15 @@ export function createBullmqQueue({
 
     async publish(messages) {
       await inTime(publishWithinMs, putIn(messages));
+    },
+
+    async offerEvents(batches) {
+      const jobs = batches.map(({ organizationId, events }) => ({
+        name: eventJob,
+        data: { version: 1, organizationId, events },
+        opts: { ...eventJobOptions, deduplication: { id: organizationId, keepLastIfActive: true } },
+      }));
+      await inTime(publishWithinMs, eventProducer().addBulk(jobs));
     },
 
     consume({ queue, concurrency, process }): QueueConsumer {
@@ -282,7 +307,9 @@ export function createBullmqQueue({
     server: () => backend.server(),
 
     async close() {
-      const closing = Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      const closing = Promise.allSettled(
+        [...queues.values(), ...(eventQueue ? [eventQueue] : [])].map((queue) => queue.close()),
+      );
       const timer = setTimeout(() => backend.cut(), closeWithinMs);
       await closing.finally(() => clearTimeout(timer));
       await backend.close();

@@ -15,6 +15,8 @@ const lines: { readonly [Name in keyof TelemetryEvents]: Line<Name> } = {
   queue_error: ['warn', 'queue error'],
   outbox_moved: ['debug', 'outbox moved'],
   outbox_delayed: ['warn', 'outbox delayed: the queue is away'],
+  events_offered: ['debug', 'events offered to the main app'],
+  events_delayed: ['warn', 'events delayed: the queue or the database is away'],
   listener_lost: ['warn', 'listener lost: the poll goes on'],
   listener_ready: ['debug', 'listener ready'],
   worker_state: ['info', 'worker'],

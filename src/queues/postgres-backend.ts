@@ -44,8 +44,8 @@ export function createPostgresQueueBackend({ url, concurrency }: { url: Secret; 
 }
 
 /**
- * Workers' rights on the queue's schema (see 900-roles.sql). `create`, because BullMQ makes a sequence for each queue when
- * its first job comes.
+ * Rights on the queue's schema (see 900-roles.sql). Workers also `create`, because BullMQ makes a sequence for each queue
+ * when its first job comes. BullMQ's tables hold all queues: who works on the events there sees the ids in other jobs too.
  */
 const rights = `do $rights$ begin
   if exists (select from pg_roles where rolname = 'steward_worker') then
@@ -54,6 +54,13 @@ const rights = `do $rights$ begin
     grant usage, select, update on all sequences in schema ${queueSchema} to steward_worker;
     grant execute on all functions in schema ${queueSchema} to steward_worker;
     alter default privileges in schema ${queueSchema} grant usage, select, update on sequences to steward_worker;
+  end if;
+  if exists (select from pg_roles where rolname = 'steward_events') then
+    grant usage on schema ${queueSchema} to steward_events;
+    grant select, insert, update, delete on all tables in schema ${queueSchema} to steward_events;
+    grant usage, select, update on all sequences in schema ${queueSchema} to steward_events;
+    grant execute on all functions in schema ${queueSchema} to steward_events;
+    alter default privileges in schema ${queueSchema} grant usage, select, update on sequences to steward_events;
   end if;
 end $rights$`;
 

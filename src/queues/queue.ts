@@ -1,3 +1,4 @@
+import type { EventBatch } from '../db/event-delivery-repository.ts';
 import type { QueueName } from '../jobs/contract/definition.ts';
 import type { JobOutcome } from '../jobs/contract/run-job.ts';
 import type { TraceCarrier } from '../trace-context.ts';
@@ -85,6 +86,11 @@ export type QueueSystem = {
   readonly kind: 'postgres' | 'redis';
   /** Puts messages in; all or an error. Fails fast when the backend is away. A second time is harmless. */
   publish(messages: readonly QueueMessage[]): Promise<void>;
+  /**
+   * Puts batches of events on the queue of the main app: one organization's waits as one, a batch that comes while the one
+   * before is at work follows it. Fails fast when the backend is away.
+   */
+  offerEvents(batches: readonly EventBatch[]): Promise<void>;
   /** Works on a queue in this process. */
   consume(options: {
     readonly queue: QueueName;

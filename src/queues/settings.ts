@@ -27,5 +27,20 @@ export const snoozesInQueue = 40;
 /** Name at the backend: `steward-quick`. */
 export const backendQueueName = (prefix: string, queue: QueueName): string => `${prefix}-${queue}`;
 
+/** The queue that the main app works on, `steward-events`, and the one job that is in it. */
+export const eventQueueName = (prefix: string): string => `${prefix}-events`;
+export const eventJob = 'events';
+
+/**
+ * A batch that the main app fails is tried again after 1, 2, 4 … 64 s, then it is let go: the courier offers it again. Kept
+ * for looking at are only those.
+ */
+export const eventJobOptions = {
+  attempts: 8,
+  backoff: { type: 'exponential', delay: 1_000 },
+  removeOnComplete: true,
+  removeOnFail: { count: 1_000, age: 86_400, limit: 200 },
+} as const;
+
 /** Jobs about the same wait as one. */
 export const deduplicationId = (job: string, key: string): string => `${job}/${key}`;

@@ -2,6 +2,7 @@ import type { JobDeps } from '../jobs/contract/definition.ts';
 import { type QueueName, queueNames } from '../jobs/contract/definition.ts';
 import { createReleaseStack } from '../release-stack.ts';
 import type { Telemetry } from '../telemetry.ts';
+import type { EventCourier } from './event-courier.ts';
 import type { OutboxRelay } from './outbox-relay.ts';
 import { createProcess } from './process-delivery.ts';
 import type { QueueConsumer, QueueSystem } from './queue.ts';
@@ -40,6 +41,7 @@ export type RunningQueues = {
 export type WorkerProcessDeps = {
   readonly queue: QueueSystem;
   readonly relay: OutboxRelay;
+  readonly courier: EventCourier;
   readonly ticker: Ticker;
   readonly switches: Switches;
   readonly telemetry: Telemetry;
@@ -103,6 +105,7 @@ export function createWorkerProcess(deps: WorkerProcessDeps): WorkerProcess {
       ...consumers.map((consumer) => consumer.quiet()),
       deps.ticker.stop(),
       deps.relay.stop(),
+      deps.courier.stop(),
       ...companions.map((companion) => companion.stop()),
     ]);
     await within(left(), quiet, forced);
@@ -153,6 +156,7 @@ export function createWorkerProcess(deps: WorkerProcessDeps): WorkerProcess {
         }
         await Promise.all(consumers.map((consumer) => consumer.ready()));
         deps.relay.start();
+        deps.courier.start();
         deps.ticker.start();
         const lanes = consumers.map(({ queue, active }) => ({
           queue,

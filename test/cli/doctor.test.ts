@@ -56,7 +56,7 @@ const states = ({ of }: Examined): Record<string, string> =>
 test('finds nothing wrong where nothing is, and prints no secret', async () => {
   const examined = await doctor();
   expect(states(examined)).toEqual({});
-  expect(Object.keys(examined.of)).toHaveLength(21);
+  expect(Object.keys(examined.of)).toHaveLength(22);
   expect(examined.code).toBe(0);
   expect(examined.out).not.toMatch(/app-secret-of-the-test|BwcHBwc/);
   const { out } = await playCli(['doctor'], { env: environment });
@@ -163,6 +163,13 @@ const illnesses: readonly Illness[] = [
     mend: /go out by themselves/,
     breaks: `insert into steward.outbox (job, key, available_at) values ('j', 'k', steward.now() - interval '10 minutes')`,
     heals: 'delete from steward.outbox',
+  },
+  {
+    name: 'events',
+    state: 'warn',
+    mend: /events-not-taken/,
+    breaks: `insert into steward.events (organization_id, type, created_at, position) values (gen_random_uuid(), 'x', steward.now() - interval '2 hours', 1)`,
+    heals: 'delete from steward.events',
   },
   {
     name: 'runs',

@@ -85,6 +85,9 @@ test('functions that write run for the app only where they are meant to', async 
     'address_key_unicode',
     'changed',
     'event_type_hosting',
+    'events_taken',
+    'read_events',
+    'read_events_taken',
     'resolve_member',
   ]);
 });
@@ -104,6 +107,20 @@ test('the app asks who hosts and reads the views, without any right on what they
     'steward.read_members',
   ]);
   for (const { name } of views) await app.query(`select * from ${name}`);
+});
+
+test('the app reads what it is told and says what it has taken', async () => {
+  const organizationId = randomUUID();
+  await worker.query(
+    `insert into steward.events (organization_id, type, created_at) values ($1, 'connection.activated', steward.now())`,
+    [organizationId],
+  );
+  await worker.query('select steward.sequence_events()');
+  const { rows } = await app.query('select "position", type from steward.read_events()');
+  expect(rows).toEqual([{ position: expect.any(String), type: 'connection.activated' }]);
+  await app.query('select steward.events_taken($1)', [rows[0].position]);
+  expect((await app.query('select * from steward.read_events()')).rows).toEqual([]);
+  await expect(app.query('select steward.sequence_events()')).rejects.toMatchObject(denied);
 });
 
 test('a security definer function has a fixed search path', async () => {

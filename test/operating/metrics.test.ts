@@ -36,6 +36,9 @@ test('publishes exactly these names', () => {
     'queue_oldest_age_seconds',
     'outbox_unsent',
     'outbox_oldest_age_seconds',
+    'events_untaken',
+    'events_oldest_age_seconds',
+    'events_offered_total',
     'run_members_total',
     'run_duration_seconds',
     'drift_members',
@@ -135,12 +138,19 @@ describe('what the installation says', () => {
     await run('done', '2 hours', { 'members.written': 4, 'members.gained': 3, 'locations.removed': 2 });
     await run('running', '10 minutes', {});
 
+    await sql`
+      insert into steward.events (organization_id, type, created_at, position, delivered_at)
+      values (${organizationId}, 'x', steward.now() - interval '2 hours', 1, null), (${organizationId}, 'x', steward.now() - interval '3 hours', 2, steward.now())`.execute(
+      db,
+    );
+
     const lines = await page();
     for (const line of [
       'zoom_steward_connections{state="active"} 1',
       'zoom_steward_connections{state="interrupted"} 1',
       'zoom_steward_connections{state="disconnecting"} 0',
       'zoom_steward_outbox_unsent 1',
+      'zoom_steward_events_untaken 1',
       'zoom_steward_switches{switch="pause_declaring"} 1',
       'zoom_steward_switches{switch="pause_all"} 0',
       'zoom_steward_applications_refused 1',
@@ -158,6 +168,7 @@ describe('what the installation says', () => {
           .at(-1),
       );
     expect(value('outbox_oldest_age_seconds')).toBeCloseTo(420, -1);
+    expect(value('events_oldest_age_seconds')).toBeCloseTo(7_200, -2);
     expect(value('verify_age_seconds{which="newest"}')).toBeCloseTo(5_400, -1);
     expect(value('verify_age_seconds{which="oldest"}')).toBeCloseTo(10_800, -1);
     expect(value('verify_age_seconds{which="overdue"}')).toBeCloseTo(600, -1);
@@ -172,7 +183,9 @@ describe('what the installation says', () => {
     const away = () => Promise.reject(new Error('away'));
     const after = await page({ fleet: away, drift: away, queues: away });
     const shown = after.filter((line) =>
-      /^zoom_steward_(queue|outbox|connections|runs_stuck|applications|grants|switches)/.test(line),
+      /^zoom_steward_(queue|outbox|events_untaken|events_oldest|connections|runs_stuck|applications|grants|switches)/.test(
+        line,
+      ),
     );
     expect(shown).toEqual([]);
     expect(after).toContain('# TYPE zoom_steward_jobs_started_total counter');

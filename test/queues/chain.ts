@@ -99,6 +99,7 @@ export function chainWorker(options: ChainWorkerOptions): WorkerProcess {
       outboxPollMs: options.outboxPollMs ?? 100,
       tickMs: 600_000,
       shutdownMs: options.shutdownMs ?? 8_000,
+      events: 'queue' as const,
     },
     db,
     services: chainServices(db, options.stepMs ?? 5, options.over),

@@ -67,6 +67,7 @@ describe.skipIf(redisLacking !== undefined && !mustHaveRedis)('Redis', () => {
         outboxPollMs: 50,
         tickMs: 600_000,
         shutdownMs: 8_000,
+        events: 'queue' as const,
       },
     },
   });

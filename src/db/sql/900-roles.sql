@@ -1,8 +1,9 @@
--- Who may do what in this database. Three group roles without login; an installation makes its logins members:
+-- Who may do what in this database. Four group roles without login; an installation makes its logins members:
 --   steward_owner   runs migrate, and owns what migrate makes
 --   steward_worker  worker and server processes: reads and writes the worker's tables, writes locations and the
 --                   detached mark of the main app, nothing else of it
 --   steward_app     the main app: says "look at X", asks who hosts, reads the read views, never a table (tokens are in them)
+--   steward_events  with steward_app: works on the queue of events where the queue is on Postgres (queues/postgres-backend.ts)
 -- Where the migrating login may not create roles, an administrator makes them first (docs/contracts/triggers.md);
 -- a role that does not exist is left out, and the next migrate grants to it.
 do $roles$
@@ -10,7 +11,7 @@ declare
   wanted text;
   schema_app constant text := 'steward_app';
 begin
-  foreach wanted in array array['steward_owner', 'steward_worker', 'steward_app'] loop
+  foreach wanted in array array['steward_owner', 'steward_worker', 'steward_app', 'steward_events'] loop
     if not exists (select from pg_roles where rolname = wanted) then
       begin
         execute format('create role %I nologin', wanted);
@@ -61,6 +62,6 @@ begin
       select 'grant execute on function ' || string_agg(p.oid::regprocedure::text, ', ') || ' to steward_app'
         from pg_proc p
        where p.pronamespace = 'steward'::regnamespace and p.prosecdef
-         and (p.proname in ('resolve_member', 'event_type_hosting') or p.proname like 'read\_%')), 'select 1');
+         and (p.proname in ('resolve_member', 'event_type_hosting', 'events_taken') or p.proname like 'read\_%')), 'select 1');
   end if;
 end $roles$;

@@ -9,6 +9,7 @@ const tickLateS = 120;
 const auditLookedAt = 10_000;
 const lateS = 60;
 const tooLateS = 300;
+const untakenHours = 1;
 
 const seconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
 
@@ -38,6 +39,21 @@ const outbox: Check = {
     const mend = 'nothing is lost: mend worker or queue, they go out by themselves; docs/runbook.md#changes-wait';
     if (oldestAgeMs > tooLateS * 1_000) return fail(found, mend);
     return oldestAgeMs > lateS * 1_000 ? warn(found, mend) : ok(found);
+  },
+};
+
+const events: Check = {
+  name: 'events',
+  needs: ['schema'],
+  async look({ db }) {
+    const { events: told } = await readFleetFacts(db, []);
+    const hours = Number(told.oldestAge) / 3_600;
+    return hours >= untakenHours
+      ? warn(
+          `${told.untaken} not taken by the main app, the oldest for ${Math.round(hours)} h; no deadline runs for whoever was not told`,
+          'is the main app at work on its queue, or reading by SQL? docs/runbook.md#events-not-taken',
+        )
+      : ok(Number(told.untaken) === 0 ? 'all taken' : `${told.untaken} on their way`);
   },
 };
 
@@ -165,6 +181,7 @@ const webhooks: Check = {
 export const workChecks: readonly Check[] = [
   workers,
   outbox,
+  events,
   backlog,
   deadLetters,
   runs,

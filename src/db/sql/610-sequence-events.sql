@@ -1,0 +1,40 @@
+-- Gives events their positions: what the main app reads by. One transaction at a time does it, so positions become visible
+-- in their order and no reader passes one; what an organization's transaction saw was committed before it, so it has the
+-- smaller position. Who comes at the same time finds nothing to do. Returns how many events got
+-- one or were held back: as many as `most`, and there may be more.
+create or replace function steward.sequence_events(most integer default 500) returns integer
+language plpgsql volatile as $$
+declare
+  judged_count integer;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('steward.event_positions', 0)) then
+    return 0;
+  end if;
+  perform steward.sum_held_events();
+  with fresh as (
+    select e.seq, e.organization_id, k.type as kind, k.at_once, steward.event_owner(k.by_owner, e.subject_id) as owner_id
+      from (select seq, organization_id, type, subject_id from steward.events
+             where position is null and held_until is null order by seq limit most) e
+      left join steward.summed_events() k using (type)),
+  judged as (
+    select f.seq, f.organization_id, f.kind, f.owner_id, coalesce(s.until, steward.now() + interval '1 hour') as until,
+           f.kind is null
+           or coalesce(s.told, 0) + row_number() over (partition by f.organization_id, f.kind, f.owner_id order by f.seq) <= f.at_once as goes
+      from fresh f
+      left join steward.event_sums s on s.organization_id = f.organization_id and s.type = f.kind and s.owner_id = f.owner_id),
+  placed as (
+    update steward.events e set position = n.position
+      from (select seq, nextval('steward.event_positions') as position from (select seq from judged where goes order by seq offset 0) o) n
+     where e.seq = n.seq returning e.organization_id, e.position),
+  held as (update steward.events e set held_until = j.until from judged j where j.seq = e.seq and not j.goes),
+  hours as (
+    insert into steward.event_sums as s (organization_id, type, owner_id, until, told)
+    select organization_id, kind, owner_id, min(until), count(*) from judged where goes and kind is not null group by 1, 2, 3
+    on conflict (organization_id, type, owner_id) do update set told = s.told + excluded.told),
+  streams as (
+    insert into steward.event_streams as s (organization_id, newest, due_at)
+    select organization_id, max(position), steward.now() from placed group by 1
+    on conflict (organization_id) do update set newest = excluded.newest, due_at = coalesce(s.due_at, excluded.due_at))
+  select count(*) into judged_count from judged;
+  return judged_count;
+end $$;
