@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { ConnectionDeps } from './connections/connection-deps.ts';
 import { wantNewHashes } from './connections/due-work.ts';
 import { defaultExpectations } from './connections/expectations.ts';
+import { defaultLookAgainMs } from './connections/look-at-grant.ts';
 import { createDatabase, type Database } from './db/database.ts';
 import { StewardError } from './errors.ts';
 import { createGrants } from './grants/grants.ts';
@@ -113,6 +114,7 @@ export function createServices(
     client: clients.admin,
     personalClient: clients.personal,
     expectations: defaultExpectations,
+    lookAgainMs: defaultLookAgainMs,
   };
   const jobs = observeRuns(
     createJobServices({

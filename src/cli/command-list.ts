@@ -19,6 +19,7 @@ import { resume } from './commands/resume.ts';
 import { runs } from './commands/runs.ts';
 import { server } from './commands/server.ts';
 import { serviceKey } from './commands/service-key.ts';
+import { settings } from './commands/settings.ts';
 import { status } from './commands/status.ts';
 import { vault } from './commands/vault.ts';
 import { verify } from './commands/verify.ts';
@@ -41,6 +42,7 @@ export const commands: readonly CommandFactory[] = [
   connectLink,
   confirm,
   verify,
+  settings,
   disconnect,
   restore,
   reconcile,

@@ -12,6 +12,8 @@ export const eventTypes = [
   'connection.account_shared',
   'connection.at_risk',
   'connection.interrupted',
+  'connection.deadline_started',
+  'connection.deadline_reminder',
   'connection.resumed',
   'connection.unverified',
   'connection.disconnecting',

@@ -89,6 +89,21 @@ export type Mapping = {
   readonly createdAt: string;
 };
 
+/** Settings of an organization: who is served, and what happens when. */
+export type OrganizationSettings = {
+  readonly allowOptOut: boolean;
+  readonly meetingSummary: boolean;
+  readonly rollout: 'all' | 'groups' | 'domains';
+  readonly rolloutGroups: readonly string[];
+  readonly rolloutDomains: readonly string[];
+  readonly fallbackLocation: { readonly kind: string; readonly details?: Readonly<Record<string, unknown>> } | null;
+  /** Zoom user who hosts for members without one */
+  readonly sharedHost: string | null;
+  /** null: an interruption never ends in a disconnect */
+  readonly reconnectDays: number | null;
+  readonly archiveDays: number;
+};
+
 export type MeetingRequest = {
   readonly organizationId: string;
   /** member who hosts */
@@ -154,8 +169,13 @@ export function createSteward(options: StewardOptions) {
           );
         };
   /** A request that a member makes: not configured means a promise that rejects, as every other failure does. */
-  const requestAs = async <T>(who: ActingMember, path: string, body: unknown): Promise<T> =>
-    request({ method: 'POST', path: `${organizationPath(who.organizationId)}/${path}`, body, claim: claim(who) });
+  const requestAs = async <T>(
+    who: ActingMember,
+    path: string,
+    body: unknown,
+    method: 'POST' | 'PATCH' = 'POST',
+  ): Promise<T> =>
+    request({ method, path: `${organizationPath(who.organizationId)}/${path}`, body, claim: claim(who) });
   const claim = (who: ActingMember): string => {
     if (!options.claimSecret) {
       throw new Error(
@@ -277,6 +297,40 @@ export function createSteward(options: StewardOptions) {
       write: ({ by, ...wishes }: { by: ActingMember } & MappingWishes): Promise<MappingSummary> =>
         requestAs(by, 'mappings', wishes),
     },
+    settings: {
+      /** Settings of an organization; one that never changed any has the defaults. */
+      read: (input: { organizationId: string }): Promise<OrganizationSettings> =>
+        request({ method: 'GET', path: `${organizationPath(input.organizationId)}/settings` }),
+      /** What they would be, and what that would take from whom, without changing anything. */
+      preview: (input: {
+        organizationId: string;
+        changes: Partial<OrganizationSettings>;
+      }): Promise<{ settings: OrganizationSettings; needsConfirmation: boolean; preview: DisconnectPreview }> =>
+        request({
+          method: 'POST',
+          path: `${organizationPath(input.organizationId)}/settings/preview`,
+          body: input.changes,
+        }),
+      /** An owner or admin changes some; what may take Zoom from somebody needs the preview's generation and the name. */
+      change: (input: {
+        by: ActingMember;
+        changes: Partial<OrganizationSettings>;
+        generation?: number;
+        organizationName?: string;
+      }): Promise<{ settings: OrganizationSettings; changed: string[]; generation: number; runId: string | null }> => {
+        const { by, ...body } = input;
+        return requestAs(by, 'settings', body, 'PATCH');
+      },
+    },
+
+    /** A look at Zoom now, at most once a minute; what follows is in the connection. */
+    verifyNow: (input: { by: ActingMember }): Promise<{ connectionId: string }> =>
+      requestAs(input.by, 'connection/verify', {}),
+
+    /** Lets the deadline of an interrupted connection end so many days later. */
+    extendDeadline: (input: { by: ActingMember; days: number }): Promise<{ deadlineAt: string }> =>
+      requestAs(input.by, 'connection/deadline', { days: input.days }),
+
     /** What the main app is told: read by cursor, or worked on from the queue; docs/contracts/events.md. */
     events: createEvents(options.db),
 

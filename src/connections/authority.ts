@@ -98,6 +98,20 @@ export async function getLiveOrganization(
   return { id: row.id, name: row.name, timeZone: row.time_zone, verifiedDomains: row.verified_domains };
 }
 
+/** Refuses what was confirmed with another name than the organization's; one that is gone from the main app has none. */
+export async function assertTypedName(trx: Transaction<DB>, organizationId: string, typed: string): Promise<void> {
+  const organization = await trx
+    .selectFrom('steward_app.organizations')
+    .select('name')
+    .where('id', '=', organizationId)
+    .executeTakeFirst();
+  if (!organization || organization.name.normalize('NFC').trim() === typed.normalize('NFC').trim()) return;
+  throw new StewardError(
+    'name_mismatch',
+    "Expected the organization's name, got something else; type it exactly to confirm.",
+  );
+}
+
 /** Locks the connection's row. Everything that changes links, attempts or candidates takes this lock first. */
 export async function lockConnection(trx: Transaction<DB>, connectionId: string) {
   const row = await trx

@@ -19,4 +19,6 @@ export type ConnectionDeps = {
   readonly personalClient?: ZoomClient | null;
   /** required and wished scopes and permissions; `defaultExpectations` unless configured */
   readonly expectations: Expectations;
+  /** pauses in ms before a question of a look that Zoom did not answer is asked again; none: it is asked once */
+  readonly lookAgainMs?: readonly number[];
 };

@@ -8,6 +8,7 @@ import { type Asker, actorOf, assertMayManage, lockConnection } from './authorit
 import type { ConnectionDeps } from './connection-deps.ts';
 import { passFleetGuard } from './fleet-guard.ts';
 import { healed } from './record-verification.ts';
+import { remindersOver } from './remind-deadline.ts';
 import { endAtDeadline } from './request-disconnect.ts';
 import type { Verified } from './verified.ts';
 import { verifyConnection } from './verify-connection.ts';
@@ -69,11 +70,19 @@ export async function watchDeadlines(db: Database): Promise<number> {
       insert into steward.installation (key, value) values (${watchedKey}, to_jsonb(clock_timestamp()))
       on conflict (key) do update set value = excluded.value, updated_at = now()`.execute(trx);
     const started = await sql`
-      update steward.org_connections c
-         set deadline_at = ${inWorkingHours(sql`e.delivered_at + ${reconnectDays} * interval '1 day'`)}
-        from steward.events e
-       where e.seq = c.notice_event_seq and e.delivered_at is not null
-         and c.state = 'interrupted' and c.deadline_at is null and ${reconnectDays} is not null`.execute(trx);
+      with started as (
+        update steward.org_connections c set deadline_at = ends.at, reminded_days = ${remindersOver(sql`ends.at`)}
+          from (select c.id, ${inWorkingHours(sql`e.delivered_at + ${reconnectDays} * interval '1 day'`)} as at
+                  from steward.org_connections c join steward.events e on e.seq = c.notice_event_seq
+                 where e.delivered_at is not null and c.state = 'interrupted' and c.deadline_at is null
+                   and ${reconnectDays} is not null) ends
+         where c.id = ends.id and c.state = 'interrupted' and c.deadline_at is null
+        returning c.id, c.organization_id, c.deadline_at, c.interrupted_reason)
+      insert into steward.events (organization_id, type, subject_id, data, created_at)
+      select organization_id, 'connection.deadline_started', id,
+             jsonb_build_object('deadlineAt', deadline_at, 'reason', interrupted_reason), steward.now() from started`.execute(
+      trx,
+    );
     return Number(started.numAffectedRows ?? 0n);
   });
 }
@@ -89,10 +98,11 @@ export async function extendDeadline(
     throw new StewardError('days_out_of_range', `Expected 1 to 60 days, got ${days}; say how many whole days.`);
   }
   const { rows } = await sql<{ deadline_at: Date }>`
-    update steward.org_connections c set deadline_at = ${inWorkingHours(sql`c.deadline_at + ${days} * interval '1 day'`)}
-     where id = ${connectionId} and state = 'interrupted' and deadline_at is not null returning deadline_at`.execute(
-    trx,
-  );
+    update steward.org_connections c
+       set deadline_at = ends.at, reminded_days = ${remindersOver(sql`ends.at`)}
+      from (select c.id, ${inWorkingHours(sql`c.deadline_at + ${days} * interval '1 day'`)} as at from steward.org_connections c) ends
+     where c.id = ends.id and c.id = ${connectionId} and c.state = 'interrupted' and c.deadline_at is not null
+    returning c.deadline_at`.execute(trx);
   if (!rows[0])
     throw new StewardError(
       'no_deadline',

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { CallResult } from '../grants/call.ts';
 import type { ZoomAnswer } from '../zoom/api.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
@@ -22,12 +23,24 @@ function grantTrouble(trouble: Trouble): LookFacts['grant'] {
   }
 }
 
+/** Pauses before a question that Zoom did not answer is asked again: a look with three of them must survive hiccups. */
+export const defaultLookAgainMs: readonly number[] = [300, 900, 2_700];
+const longestLimitMs = 3_000;
+
+/** Whether asking again at once may bring an answer; of a limit only that of a second. */
+function isHiccup(answer: ZoomAnswer<unknown>): boolean {
+  if (answer.ok) return false;
+  const { kind, retryAfterMs } = answer.failure;
+  if (kind === 'rate_limited') return (retryAfterMs ?? 0) <= longestLimitMs;
+  return kind === 'server' || kind === 'network' || kind === 'unexpected';
+}
+
 /**
  * Looks at a grant: three calls at Zoom (who am I, what may I, does listing work), each retried once with a newer
- * token if Zoom refuses the token. Writes nothing and needs no transaction.
+ * token if Zoom refuses the token, and a few times where Zoom gives no answer. Writes nothing and needs no transaction.
  */
 export async function lookAtGrant(
-  deps: Pick<ConnectionDeps, 'grants' | 'api'>,
+  deps: Pick<ConnectionDeps, 'grants' | 'api' | 'lookAgainMs'>,
   grantId: string,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<LookFacts> {
@@ -36,7 +49,12 @@ export async function lookAtGrant(
   let grant: LookFacts['grant'] = { state: 'usable' };
   async function ask<T>(work: Parameters<typeof deps.grants.call<T>>[1]): Promise<ZoomAnswer<T> | null> {
     if (grant.state !== 'usable') return null;
-    const got = await deps.grants.call(grantId, work, options);
+    let got = await deps.grants.call(grantId, work, options);
+    for (const ms of deps.lookAgainMs ?? []) {
+      if (got.kind !== 'answer' || !isHiccup(got.answer) || signal?.aborted) break;
+      await setTimeout(ms, undefined, { signal }).catch(() => {});
+      got = await deps.grants.call(grantId, work, options);
+    }
     if (got.kind === 'answer') {
       scopes = got.scopes;
       return got.answer;

@@ -32,7 +32,12 @@ export async function recordFailedLook(
   // Once more under the lock: a look that passed meanwhile has ended the suspicion, and this one is a first look again.
   const again = guard === null ? Math.max(1_000, await waitMs()) : await waitMs();
   if (row.state === 'interrupted') {
-    const set = { interrupted_reason: reason, verified_at: sql<Date>`steward.now()`, verify_due_at: nextVerification };
+    const set = {
+      interrupted_reason: reason,
+      unanswered: 0,
+      verified_at: sql<Date>`steward.now()`,
+      verify_due_at: nextVerification,
+    };
     const result = await applyTransition(trx, {
       connectionId: watched.id,
       event: 'failed_second_look',
@@ -53,6 +58,7 @@ export async function recordFailedLook(
       seen,
       set: {
         ...(first ? { first_failed_at: sql<Date>`steward.now()` } : {}),
+        unanswered: 0,
         verify_due_at: sql<Date>`steward.now() + ${again} * interval '1 millisecond'`,
       },
       data: { missing },
@@ -89,6 +95,7 @@ export async function recordFailedLook(
       interrupted_at: sql`steward.now()`,
       at_risk_reason: null,
       first_failed_at: null,
+      unanswered: 0,
       verified_at: sql`steward.now()`,
       verify_due_at: nextVerification,
     },

@@ -6,7 +6,7 @@ import { applyTransition } from './apply-transition.ts';
 import { lockConnection } from './authority.ts';
 import { recordFailedLook } from './record-failed-look.ts';
 import type { Verdict } from './verdict.ts';
-import { nextVerification, retryVerification } from './verification-times.ts';
+import { nextVerification, unansweredLook } from './verification-times.ts';
 import type { Verified } from './verified.ts';
 import { isOldNews, seenBy, type Watched } from './watched-connection.ts';
 
@@ -48,7 +48,7 @@ async function recordInconclusive(
     actor,
     reason,
     seen: seenBy(watched),
-    set: { verify_due_at: retryVerification },
+    set: unansweredLook,
   });
   if (result.outcome === 'refused') return { outcome: 'not_applicable' };
   // Once for each silence: operators are alerted from this event.
@@ -91,8 +91,10 @@ export const healed = {
   interrupted_at: null,
   notice_event_seq: null,
   deadline_at: null,
+  reminded_days: null,
   first_failed_at: null,
   deauthorized_at: null,
+  unanswered: 0,
   verified_at: sql<Date>`steward.now()`,
   verify_due_at: nextVerification,
 };
@@ -111,6 +113,7 @@ async function recordAtRisk(
   // Calls work, so a first failed look is refuted. Told again only when something else is missing.
   const set = {
     ...(before.state === 'active' ? { at_risk_reason: reason, first_failed_at: null } : {}),
+    unanswered: 0,
     verified_at: sql<Date>`steward.now()`,
     verify_due_at: nextVerification,
   };

@@ -3,7 +3,7 @@ import type { Actor } from '../db/audit-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { applyTransition } from './apply-transition.ts';
-import { type Asker, actorOf, assertMayManage, lockConnection } from './authority.ts';
+import { type Asker, actorOf, assertMayManage, assertTypedName, lockConnection } from './authority.ts';
 import type { ConnectionState } from './transitions.ts';
 
 export type DisconnectRequest = {
@@ -58,17 +58,7 @@ export async function requestDisconnect(trx: Transaction<DB>, request: Disconnec
       'Expected an organization that asked for Zoom, this one never did; nothing was done.',
     );
   }
-  const organization = await trx
-    .selectFrom('steward_app.organizations')
-    .select('name')
-    .where('id', '=', organizationId)
-    .executeTakeFirst();
-  if (organization && organization.name.normalize('NFC').trim() !== request.typedName.normalize('NFC').trim()) {
-    throw new StewardError(
-      'name_mismatch',
-      "Expected the organization's name, got something else; type it exactly to confirm.",
-    );
-  }
+  await assertTypedName(trx, organizationId, request.typedName);
   if (connection.generation !== request.generation) {
     throw new StewardError(
       'stale_preview',

@@ -630,6 +630,10 @@ export interface OrgConnectionsTable {
   created_at: Generated<Timestamp>;
   /** First app_deauthorized since the last look that passed: a dead grant interrupts 15 minutes after it. */
   deauthorized_at: Timestamp | null;
+  /** Looks in a row to which Zoom gave no clear answer: the first few are repeated soon. */
+  unanswered: Generated<number>;
+  /** Days before the deadline of the last reminder that is over; null: none is. */
+  reminded_days: number | null;
 }
 
 /** Settings of an organization; a missing row means the defaults. */

@@ -14,6 +14,7 @@ import { mappingRoutes } from './mapping-routes.ts';
 import { type ActingMember, requireOwnerOrAdmin, verifyMemberClaim } from './member-claims.ts';
 import { personalRoutes } from './personal-routes.ts';
 import { authenticate, authorize } from './service-keys.ts';
+import { settingsRoutes } from './settings-routes.ts';
 
 export type ApiOptions = ConnectPagesOptions & {
   /** secret with which the main app signs member claims; null refuses whatever a member must do */
@@ -100,6 +101,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     return reply.code(202).send({ runId });
   });
 
+  settingsRoutes(app, { db, locationAdapter, reader, manager });
   mappingRoutes(app, { db, forms: addressForms(deps.vault), reader, manager });
   personalRoutes(app, { deps, publicUrl, reader, actor });
 }

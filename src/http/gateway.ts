@@ -45,6 +45,11 @@ export const refusalStatus: Readonly<Record<string, number>> = {
   nothing_to_disconnect: 409,
   name_mismatch: 409,
   stale_preview: 409,
+  confirmation_missing: 409,
+  settings_invalid: 400,
+  verified_recently: 429,
+  no_deadline: 409,
+  days_out_of_range: 400,
   owner_only: 403,
   not_connected: 409,
 };

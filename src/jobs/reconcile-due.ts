@@ -18,13 +18,13 @@ export const reconcileDue = defineJob({
   retry: exponential({ firstMs: 1_000, capMs: 10_000 }),
   timeoutMs: 5 * 60_000,
   unique: () => 'due',
-  async handler(_payload, { db, signal, log }) {
+  async handler(_payload, { db, signal, log, services }) {
     const summary: Record<string, number> = {};
     const failed: string[] = [];
     for (const [name, task] of Object.entries(upkeepTasks)) {
       if (signal.aborted) break;
       try {
-        const { found } = await task(db);
+        const { found } = await task(db, services);
         if (found > 0) summary[name] = found;
       } catch (error) {
         failed.push(name);

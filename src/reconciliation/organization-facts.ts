@@ -24,7 +24,10 @@ export type OrganizationFacts = {
 
 /** Facts to put in place of the true ones for a preview: a disconnect is `{ state: 'disconnecting' }`. */
 export type Assumption = Partial<
-  Pick<OrganizationFacts, 'state' | 'allowOptOut' | 'rollout' | 'rolloutGroups' | 'rolloutDomains'>
+  Pick<
+    OrganizationFacts,
+    'state' | 'allowOptOut' | 'rollout' | 'rolloutGroups' | 'rolloutDomains' | 'sharedHost' | 'sharedHostType'
+  >
 >;
 
 /** The organization's facts as they are now; an organization without connection or settings has the defaults. */

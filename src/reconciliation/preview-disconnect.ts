@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { type LocationPlanGroup, planLocations } from './locations-plan.ts';
+import type { Assumption } from './organization-facts.ts';
 import { planOrganization } from './plan.ts';
 
 /** What a disconnect would do (behaviour §6), from the plan that the cascade follows. */
@@ -17,12 +18,18 @@ export type DisconnectPreview = {
   readonly bookingsDetached: number;
 };
 
+type Whose = { readonly organizationId: string; readonly adapter: LocationAdapter };
+
 /** Computes the preview in one snapshot and changes nothing. */
-export async function previewDisconnect(
+export const previewDisconnect = (db: Database, whose: Whose): Promise<DisconnectPreview> =>
+  previewUnder(db, whose, { state: 'disconnecting' });
+
+/** The same for settings as they would be: every change that takes Zoom from somebody is shown like a disconnect. */
+export async function previewUnder(
   db: Database,
-  { organizationId, adapter }: { readonly organizationId: string; readonly adapter: LocationAdapter },
+  { organizationId, adapter }: Whose,
+  assume: Assumption,
 ): Promise<DisconnectPreview> {
-  const assume = { state: 'disconnecting' } as const;
   return db
     .transaction()
     .setIsolationLevel('repeatable read')

@@ -237,3 +237,26 @@ test('verify asks for a look, once a minute, and says when no worker takes it', 
   expect(again.code).toBe(3);
   expect(again.err).toContain('within the last minute');
 });
+
+describe('settings by commands', () => {
+  test('are shown, previewed and changed; what takes Zoom from somebody needs the name', async () => {
+    expect((await steward(['settings', 'Filled'])).out).toMatch(/reconnect-days\s+14/);
+    const refused = await steward(['settings', 'Filled', '--set', 'rollout=nobody']);
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.err).toContain('Expected all, groups or domains');
+    const changed = await json(
+      'settings',
+      'Filled',
+      '--set',
+      'reconnect-days=never',
+      '--set',
+      'archive-days=30',
+      ...why,
+    );
+    expect(changed).toMatchObject({ changed: ['reconnectDays', 'archiveDays'], runId: null });
+    const set = ['--set', 'rollout=domains', '--set', 'rollout-domains=elsewhere.example'];
+    const preview = await json('settings', 'Filled', ...set, '--preview');
+    expect(preview).toMatchObject({ needsConfirmation: true, settings: { rollout: 'domains' } });
+    expect((await json('settings', 'Filled'))['settings']).toMatchObject({ rollout: 'all', reconnectDays: null });
+  });
+});

@@ -10,6 +10,7 @@ import {
 import { releaseFleetGuard } from '../../src/connections/fleet-guard.ts';
 import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
+import { remindDeadlines } from '../../src/jobs/upkeep/remind-deadlines.ts';
 import { until } from '../queues/support.ts';
 import { useDatabase } from '../support/database.ts';
 import { interceptTransactions } from '../support/intercept-transactions.ts';
@@ -437,6 +438,55 @@ describe('the deadline', () => {
     expect(await lookAtDue(deps, connectionId)).toMatchObject({ outcome: 'interrupted' });
     expect((await row()).state).toBe('interrupted');
     await sql`delete from steward.switches`.execute(db);
+  });
+
+  it('is told when it starts and 7, 3 and 1 day before its end, once each, with what its end would cost', async () => {
+    const { db, interrupt, deliver, row, told, organization, connectionId } = await setting(database.db);
+    const costs = { membersLosingHosting: 6, locationsRemoved: 2 };
+    let asked = 0;
+    const remind = () =>
+      remindDeadlines(db, {
+        previewDisconnect: async (id) => {
+          if (id === organization.id) asked += 1;
+          return costs;
+        },
+      });
+    await interrupt();
+    await deliver();
+    await watchDeadlines(db);
+    await remind();
+    expect(await told()).toEqual(['connection.interrupted', 'connection.deadline_started']);
+    for (const days of [7, 3, 1]) {
+      const { deadline_at } = await row();
+      await sql`
+        update steward.clock set offset_by = offset_by + (${deadline_at}::timestamptz - ${days} * interval '1 day' + interval '1 minute' - steward.now())`.execute(
+        db,
+      );
+      await Promise.all([remind(), remind()]);
+      await remind();
+    }
+    const reminders = await db
+      .selectFrom('steward.events')
+      .select('data')
+      .where('type', '=', 'connection.deadline_reminder')
+      .where('organization_id', '=', organization.id)
+      .orderBy('seq')
+      .execute();
+    expect(reminders.map(({ data }) => data)).toMatchObject([7, 3, 1].map((daysLeft) => ({ daysLeft, ...costs })));
+    // More time: it begins again. None is told while an operator holds the clocks.
+    await db
+      .transaction()
+      .execute((trx) => extendDeadline(trx, { connectionId, days: 4, asker: { memberId: organization.owner.id } }));
+    await sql`insert into steward.switches (name, reason, actor, since) values ('observe_only', 'test', 'operator:ana', steward.now())`.execute(
+      db,
+    );
+    await advanceClock(db, '2 days');
+    asked = 0;
+    await remind();
+    expect(asked).toBe(0);
+    await sql`delete from steward.switches`.execute(db);
+    await remind();
+    expect(asked).toBe(1);
   });
 
   it('that runs, and is set to never meanwhile, ends nothing', async () => {

@@ -8,12 +8,6 @@ const repository = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
 const page = read('docs/contracts/api.md');
 const section = (title: string): string => page.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
-const routeFiles = [
-  'src/http/api-routes.ts',
-  'src/http/mapping-routes.ts',
-  'src/http/personal-routes.ts',
-  'src/http/meetings/routes.ts',
-];
 const cells = (text: string): string[][] =>
   text
     .split('\n')
@@ -21,7 +15,9 @@ const cells = (text: string): string[][] =>
     .map((line) => line.split('|').map((cell) => cell.trim()))
     .map((row) => row.slice(1, -1));
 
-const files = readdirSync(join(repository, 'src/http')).filter((name) => name.endsWith('.ts'));
+const files = readdirSync(join(repository, 'src/http'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.ts'),
+);
 const routes = files.map((name) => read(`src/http/${name}`)).join('\n');
 
 test('every call of the API is in the contract, and no other', () => {

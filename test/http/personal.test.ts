@@ -94,7 +94,7 @@ describe('a member’s own Zoom', () => {
     expect(await personal(10)).toMatchObject({ kind: 'none', state: 'none' });
     const ignored = await consentAs(14, 'zu_16');
     await sql`update steward.clock set offset_by = offset_by + interval '61 minutes'`.execute(db());
-    await upkeepTasks['consents_expired']?.(db());
+    await upkeepTasks['consents_expired']?.(db(), at().services.jobs);
     expect((await ignored.browser.get(ignored.outcome)).text).toContain('took too long');
     expect(await personal(14)).toMatchObject({ kind: 'none', state: 'none' });
     expect((await grants()).map(({ state, zoom_user_id }) => [zoom_user_id, state])).toEqual([
@@ -145,7 +145,7 @@ describe('a member’s own Zoom', () => {
     expect(page.text).toContain('Checking with Zoom');
     at().zoom.control.clearFaults();
     await sql`delete from steward.outbox`.execute(db());
-    expect(await upkeepTasks['consents_due']?.(db())).toEqual({ found: 1 });
+    expect(await upkeepTasks['consents_due']?.(db(), at().services.jobs)).toEqual({ found: 1 });
     const { id } = await db().selectFrom('steward.personal_consents').select('id').executeTakeFirstOrThrow();
     const both = await Promise.all([at().services.jobs.identifyConsent(id), at().services.jobs.identifyConsent(id)]);
     expect(both.map((one) => one.kind)).toEqual(['done', 'done']);

@@ -23,6 +23,7 @@ export function services(given: Partial<JobServices> = {}): JobServices {
     lookUpMember: unexpected('lookUpMember'),
     lookAtZoomUser: unexpected('lookAtZoomUser'),
     findLookup: async () => null,
+    previewDisconnect: unexpected('previewDisconnect'),
     finishDisconnect: unexpected('finishDisconnect'),
     ...given,
   };

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { beforeAll, expect, test } from 'vitest';
 import { upkeepTasks } from '../../src/jobs/upkeep/tasks.ts';
 import { useDatabase } from '../support/database.ts';
+import { services } from './perform-job.ts';
 
 /** Organizations in which nothing is due: what a tick looks at every few seconds. One connection, for its settings. */
 const organizations = 3_000;
@@ -51,7 +52,7 @@ test.each(Object.entries(upkeepTasks))(
   '%s asks for the time a few times, however many organizations there are',
   async (_name, task) => {
     const before = await callsOfNow();
-    expect(await task(database.db)).toEqual({ found: 0 });
+    expect(await task(database.db, services())).toEqual({ found: 0 });
     expect((await callsOfNow()) - before).toBeLessThan(50);
   },
 );

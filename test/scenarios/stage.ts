@@ -24,6 +24,7 @@ import { simulatorEndpoints } from '../../src/zoom/endpoints.ts';
 import { createZoomOauth, type ZoomClient } from '../../src/zoom/oauth.ts';
 import { connectionRow, insertOrganization, type TestOrganization, toldTypes } from '../connections/organization.ts';
 import { createOwedRunner } from '../connections/run-owed.ts';
+import { services } from '../jobs/perform-job.ts';
 
 /** A profile by name, or all readings. */
 export type Profile = { readonly name: string; readonly profile: 'kind' | 'cruel'; readonly toggles?: Toggles };
@@ -59,7 +60,7 @@ afterEach(async () => {
 const swept = [
   ...['candidates', 'connect_attempts', 'connect_links', 'org_connections', 'grants', 'client_states', 'directories'],
   ...['directory_users', 'directory_lookups', 'hints', 'webhook_receipts', 'runs', 'outbox', 'events', 'audit_log'],
-  ...['installation', 'switches'],
+  ...['event_streams', 'event_sums', 'installation', 'switches'],
 ];
 
 /** Nothing of the scenarios before is left, and it is now. */
@@ -123,8 +124,9 @@ export async function play(db: Database, profile: Profile, toggles: Readonly<Rec
     }
   };
 
+  const upkeepServices = services({ previewDisconnect: async () => ({}) });
   const tick = async (): Promise<void> => {
-    for (const task of Object.values(upkeepTasks)) await task(db);
+    for (const task of Object.values(upkeepTasks)) await task(db, upkeepServices);
     await settle();
   };
 

@@ -1,6 +1,9 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { createEvents } from '../../src/client/events.ts';
+import { lookAtDue, watchDeadlines } from '../../src/connections/deadline.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
+import { sequenceEvents } from '../../src/db/event-delivery-repository.ts';
 import { recordRewound } from '../../src/grants/rewound.ts';
 import { checkKeys } from '../../src/queues/preflight.ts';
 import { useDatabase } from '../support/database.ts';
@@ -102,5 +105,53 @@ describe.each(profiles)('trouble of our own, and of others, at a $name Zoom', (p
     expect((await zoom.connection(acme)).state).toBe('active');
     expect(await zoom.works(acme)).toBe(true);
     expect(zoom.simulator.judge().findings).toEqual([]);
+  });
+
+  it('a deadline that ended while all workers were down: it moves by the outage, and nobody is disconnected without a last look', async () => {
+    const zoom = await play(database.db, profile, { demotion: 'revokes' });
+    const { db } = zoom;
+    const acme = await zoom.organization('acc_a');
+    const { id } = await zoom.connect(acme, 'acc_a_admin');
+    zoom.control.revokeGrants({ clientId: adminClient.clientId, accountId: 'acc_a' });
+    for (let look = 0; look < 6 && (await zoom.connection(acme)).state === 'active'; look += 1) {
+      await sql`update steward.org_connections set verify_due_at = steward.now()`.execute(db);
+      await zoom.wait(11);
+      await zoom.tick();
+    }
+    expect(await zoom.connection(acme)).toMatchObject({ state: 'interrupted', deadline_at: null });
+    // The main app takes the notice; the clock runs from then.
+    await sequenceEvents(db, 100);
+    const events = createEvents(db as never);
+    await events.taken({ position: (await events.read()).at(-1)!.position });
+    await zoom.tick();
+    const before = await zoom.connection(acme);
+    expect(before.deadline_at!.getTime()).toBeGreaterThan(before.interrupted_at!.getTime() + 13 * 86_400_000);
+
+    // Nobody watches for thirty days; the first thing that comes back is a job that had waited.
+    await zoom.wait(30 * 24 * 60);
+    await sql`
+      update steward.installation set value = to_jsonb(clock_timestamp() - interval '30 days') where key = 'deadlines.watched_at'`.execute(
+      db,
+    );
+    expect((await lookAtDue(zoom.deps, id)).outcome).not.toBe('disconnecting');
+    expect((await zoom.connection(acme)).state).toBe('interrupted');
+    await zoom.tick();
+    const after = await zoom.connection(acme);
+    expect(after.state).toBe('interrupted');
+    expect(after.deadline_at!.getTime()).toBeGreaterThanOrEqual(before.deadline_at!.getTime() + 30 * 86_400_000);
+
+    // It ends, by a look that fails.
+    const { rows } = await sql<{ minutes: number }>`
+      select ceil(extract(epoch from deadline_at - steward.now()) / 60)::int + 1 as minutes from steward.org_connections where id = ${id}`.execute(
+      db,
+    );
+    await zoom.wait(rows[0]!.minutes);
+    await watchDeadlines(db);
+    const looked = await lookAtDue(zoom.deps, id);
+    expect(looked.outcome).toBe('disconnecting');
+    expect(await zoom.connection(acme)).toMatchObject({ state: 'disconnecting', disconnect_cause: 'deadline' });
+    expect((await zoom.told(acme)).filter((type) => type.startsWith('connection.dis'))).toEqual([
+      'connection.disconnecting',
+    ]);
   });
 });

@@ -1,14 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Option } from 'commander';
-import { sql, type Transaction } from 'kysely';
-import { insertAudit } from '../../db/audit-repository.ts';
+import { type RequestedLook, requestVerification } from '../../connections/request-verification.ts';
 import type { Database } from '../../db/database.ts';
-import { insertOutbox } from '../../db/outbox-repository.ts';
-import type { DB } from '../../db/schema.ts';
 import { StewardError } from '../../errors.ts';
 import { defineCommand } from '../define-command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { type FoundOrganization, findOrganization } from '../find-organization.ts';
+import { findOrganization } from '../find-organization.ts';
 import { readOrganizationStatus } from '../reads/organization-status.ts';
 import { askWhy, type WritingOptions, writingOptions } from '../reason.ts';
 import { describeOrganization } from '../texts/organization-text.ts';
@@ -16,61 +13,18 @@ import { wholeNumber } from '../whole-number.ts';
 
 type Options = WritingOptions & { readonly wait: number };
 
-const requested = 'connection.verify_requested';
 const lookMs = 200;
 
-/** Asks for a verification now: at most once a minute (behaviour §7). Returns what must change for it to be over. */
-async function requestVerification(
-  trx: Transaction<DB>,
-  organization: FoundOrganization,
-  operator: string,
-  reason: string,
-) {
-  const connection = await trx
-    .selectFrom('steward.org_connections')
-    .select(['id', 'state', 'verify_due_at'])
-    .where('organization_id', '=', organization.id)
-    .forUpdate()
-    .executeTakeFirst();
-  if (connection?.state !== 'active' && connection?.state !== 'interrupted')
-    throw new StewardError(
-      'not_connected',
-      `Expected a connection that is active or interrupted, ${organization.name} is ${connection?.state ?? 'none'}; nothing to verify.`,
-    );
-  const { rows } = await sql<{ recent: boolean }>`
-    select exists (select from steward.audit_log where organization_id = ${organization.id} and action = ${requested}
-                      and at > steward.now() - interval '1 minute') as recent`.execute(trx);
-  if (rows[0]?.recent)
-    throw new StewardError(
-      'verified_recently',
-      `${organization.name} was verified on demand within the last minute; try again in a minute.`,
-    );
-  await insertAudit(trx, {
-    organizationId: organization.id,
-    actor: `operator:${operator}`,
-    action: requested,
-    reason,
-    subjectId: connection.id,
-  });
-  await insertOutbox(trx, { job: 'verify-admin-role', key: connection.id, payload: { connectionId: connection.id } });
-  return { id: connection.id, dueBefore: connection.verify_due_at?.getTime() };
-}
-
 /** Every look plans the next one: when that has moved, this one is over. */
-async function waitForLook(
-  db: Database,
-  asked: { id: string; dueBefore: number | undefined },
-  waitS: number,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function waitForLook(db: Database, asked: RequestedLook, waitS: number, signal: AbortSignal): Promise<boolean> {
   const until = performance.now() + waitS * 1_000;
   while (performance.now() < until) {
     const row = await db
       .selectFrom('steward.org_connections')
       .select('verify_due_at')
-      .where('id', '=', asked.id)
+      .where('id', '=', asked.connectionId)
       .executeTakeFirst();
-    if (row?.verify_due_at?.getTime() !== asked.dueBefore) return true;
+    if (row?.verify_due_at?.getTime() !== asked.dueBefore?.getTime()) return true;
     await pause(lookMs, undefined, { signal });
   }
   return false;
@@ -95,8 +49,10 @@ export const verify = defineCommand<Options>({
     const { args, options, print, open, io } = context;
     const { db } = await open();
     const organization = await findOrganization(db, args[0] as string);
-    const { operator, reason } = await askWhy(context);
-    const asked = await db.transaction().execute((trx) => requestVerification(trx, organization, operator, reason));
+    const asker = await askWhy(context);
+    const asked = await db
+      .transaction()
+      .execute((trx) => requestVerification(trx, { organizationId: organization.id, asker }));
     const over = await waitForLook(db, asked, options.wait, io.signal);
     if (!over && options.wait > 0)
       throw new StewardError(

@@ -5,6 +5,7 @@ import type { Database } from '../../db/database.ts';
 import { advanceRun } from '../../reconciliation/advance-run.ts';
 import type { GuardRail } from '../../reconciliation/guard-rail.ts';
 import type { LocationAdapter } from '../../reconciliation/locations-adapter.ts';
+import { previewDisconnect } from '../../reconciliation/preview-disconnect.ts';
 import { reconcileEventType } from '../../reconciliation/reconcile-event-type.ts';
 import { reconcileMember } from '../../reconciliation/reconcile-member.ts';
 import type { JobServices } from './job-services.ts';
@@ -49,6 +50,17 @@ export function createJobServices({
     reconcileMember: (memberId, why) => reconcileMember(db, memberId, { ...why, adapter }),
     findLookup: (memberId) => findLookup(db, memberId),
     reconcileEventType: (eventTypeId, why) => reconcileEventType(db, eventTypeId, { ...why, adapter }),
+    previewDisconnect: async (organizationId) => {
+      const preview = await previewDisconnect(db, { organizationId, adapter });
+      const { membersLosingHosting, membersKeepingPersonal, bookingsDetached } = preview;
+      return {
+        membersLosingHosting,
+        membersKeepingPersonal,
+        locationsRemoved: preview.locationsRemoved.locations,
+        eventTypesWithoutLocation: preview.eventTypesWithoutLocation.eventTypes,
+        bookingsDetached,
+      };
+    },
     finishDisconnect: async (organizationId) => (await finishOrganizationDisconnect(db, organizationId)).outcome,
     ...createLooks({ connections, zoomShare }),
   };

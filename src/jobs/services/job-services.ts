@@ -64,6 +64,8 @@ export type JobServices = {
   lookUpMember(zoomAccountId: string, memberId: string, look: Look): Promise<LookResult>;
   /** Asks Zoom about one user of an account, and writes the answer into the copy of its users. */
   lookAtZoomUser(zoomAccountId: string, zoomUserId: string, look: Look): Promise<LookResult>;
+  /** What a disconnect of the organization would cost now, in numbers. */
+  previewDisconnect(organizationId: string): Promise<Readonly<Record<string, number>>>;
   /** Ends the disconnect of an organization whose cascade is done: state, events, grant. Guarded; twice is once. */
   finishDisconnect(organizationId: string): Promise<string>;
 };

@@ -10,12 +10,13 @@ import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
 import { forgetWebhooks, tellSilentApps } from '../../connections/webhook-sources.ts';
 import type { Database } from '../../db/database.ts';
 import { pruneArchivedLocations } from '../../reconciliation/locations-restore.ts';
-import type { UpkeepResult } from '../services/job-services.ts';
+import type { JobServices, UpkeepResult } from '../services/job-services.ts';
 import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
 import { oweEach } from './owe.ts';
+import { remindDeadlines } from './remind-deadlines.ts';
 import { findFullPassesDue, findRunsLeftBehind, findUnfinishedDisconnects } from './runs-due.ts';
 
-export type UpkeepTask = (db: Database) => Promise<UpkeepResult>;
+export type UpkeepTask = (db: Database, services: JobServices) => Promise<UpkeepResult>;
 
 const archivesAtOnce = 5_000;
 
@@ -29,6 +30,7 @@ const counted =
  */
 export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   deadlines_started: counted(watchDeadlines),
+  deadlines_reminded: remindDeadlines,
   verifications_due: findVerificationsDue,
   grants_due: (db) => findGrantsDue(db),
   candidates_due: findCandidatesDue,
