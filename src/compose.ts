@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Config } from './config.ts';
 import type { ConnectionDeps } from './connections/connection-deps.ts';
 import { wantNewHashes } from './connections/due-work.ts';
-import { defaultExpectations } from './connections/expectations.ts';
+import { expectationsOf } from './connections/expectations.ts';
 import { defaultLookAgainMs } from './connections/look-at-grant.ts';
 import { createDatabase, type Database } from './db/database.ts';
 import { StewardError } from './errors.ts';
@@ -113,7 +113,7 @@ export function createServices(
     endpoints,
     client: clients.admin,
     personalClient: clients.personal,
-    expectations: defaultExpectations,
+    expectations: expectationsOf(config.zoom),
     lookAgainMs: defaultLookAgainMs,
   };
   const jobs = observeRuns(

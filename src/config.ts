@@ -46,6 +46,9 @@ export type Config = Readonly<{
     webhookSecrets: Readonly<{ admin: readonly Secret[]; personal: readonly Secret[] }>;
     /** null: Zoom's own hosts; set only in simulator mode */
     baseUrl: string | null;
+    /** privileges that the authorizing Zoom user must have, and whose lack only warns; null: the defaults */
+    requiredPermissions: readonly string[] | null;
+    wishedPermissions: readonly string[] | null;
     /** our share of Zoom's rate limits */
     share: number;
   }>;
@@ -118,6 +121,14 @@ const secretList = z
   .refine((parts) => parts.length > 0, { error: 'expected one or several client secrets, separated by commas' })
   .transform((parts) => parts.map((part) => new Secret(part)));
 
+/** Privileges as GET /users/me/permissions names them, e.g. User:Read; `none` for an empty list. */
+const privileges = z
+  .string()
+  .transform((text) => (text.trim() === 'none' ? [] : text.split(',').map((part) => part.trim())))
+  .refine((names) => names.every((name) => /^[A-Za-z][A-Za-z0-9]*:[A-Za-z]+$/.test(name)), {
+    error: 'expected privileges like User:Read,User:Edit, or none',
+  });
+
 const keyBytes = 32;
 const keyRing = z
   .string({
@@ -180,6 +191,8 @@ const variables = z.object({
   ZOOM_PERSONAL_CLIENT_SECRETS: secretList.optional(),
   ZOOM_PERSONAL_WEBHOOK_SECRETS: secretList.default([]),
   ZOOM_BASE_URL: url(['http:', 'https:'], 'http://127.0.0.1:4010').optional(),
+  ZOOM_REQUIRED_PERMISSIONS: privileges.optional(),
+  ZOOM_WISHED_PERMISSIONS: privileges.optional(),
   ZOOM_RATE_SHARE: share(0.25),
   STEWARD_PUBLIC_URL: url(['http:', 'https:'], 'https://zoom.example.com'),
   STEWARD_HOST: z.string().min(1).default('127.0.0.1'),
@@ -333,6 +346,8 @@ export function parseConfig(given: Environment): Config {
           : { clientId: v.ZOOM_PERSONAL_CLIENT_ID, secrets: v.ZOOM_PERSONAL_CLIENT_SECRETS },
       webhookSecrets: { admin: v.ZOOM_ADMIN_WEBHOOK_SECRETS, personal: v.ZOOM_PERSONAL_WEBHOOK_SECRETS },
       baseUrl: v.ZOOM_BASE_URL ?? null,
+      requiredPermissions: v.ZOOM_REQUIRED_PERMISSIONS ?? null,
+      wishedPermissions: v.ZOOM_WISHED_PERMISSIONS ?? null,
       share: v.ZOOM_RATE_SHARE,
     },
     publicUrl: v.STEWARD_PUBLIC_URL.replace(/\/+$/, ''),

@@ -32,6 +32,19 @@ export const defaultExpectations: Expectations = {
   wishedPermissions: ['User:Edit'],
 };
 
+/** What an installation expects: its own lists of privileges where it names them. */
+export const expectationsOf = ({
+  requiredPermissions,
+  wishedPermissions,
+}: {
+  readonly requiredPermissions: readonly string[] | null;
+  readonly wishedPermissions: readonly string[] | null;
+}): Expectations => ({
+  ...defaultExpectations,
+  ...(requiredPermissions && { requiredPermissions }),
+  ...(wishedPermissions && { wishedPermissions }),
+});
+
 /**
  * Needs that no granted scope meets. Whole words, case-sensitive. An empty list means that Zoom did not name the
  * scopes: then nothing is known to be missing, and calls decide.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type ConfirmationFacts, whyConfirm } from '../../src/connections/confirmation-rule.ts';
-import { defaultExpectations } from '../../src/connections/expectations.ts';
+import { defaultExpectations, expectationsOf } from '../../src/connections/expectations.ts';
 import { judge, type LookFacts } from '../../src/connections/verdict.ts';
 import { failure } from './scripted-zoom.ts';
 
@@ -58,6 +58,34 @@ describe('the verdict', () => {
       result: 'passed',
       warnings: ['permission: User:Edit'],
     });
+  });
+
+  it('knows no role by its name: a custom role may be enough, a trimmed admin or co-owner is not', () => {
+    const custom = { ok: true, value: ['Dashboard:Read', 'User:Read', 'User:Edit'] } as const;
+    expect(verdict({ permissions: custom })).toEqual({ result: 'passed', warnings: [] });
+    const trimmed = { ok: true, value: ['Role:Read', 'Role:Edit', 'Billing:Edit', 'AccountSetting:Read'] } as const;
+    expect(verdict({ permissions: trimmed })).toMatchObject({ result: 'failed', evidence: 'lists' });
+    // Of a privilege with its case and whole: nothing else is that privilege.
+    expect(verdict({ permissions: { ok: true, value: ['user:read', 'User:Read:Group', 'User:Edit'] } })).toMatchObject({
+      result: 'failed',
+      missing: ['permission: User:Read'],
+    });
+  });
+
+  it('a role limited to some groups lists its privileges all the same, and fails by the call that is refused', () => {
+    expect(verdict({ users: failure('missing_permission') })).toMatchObject({ result: 'failed', evidence: 'calls' });
+  });
+
+  it('takes the lists of privileges that an installation names', () => {
+    const strict = expectationsOf({ requiredPermissions: ['User:Read', 'User:Edit'], wishedPermissions: [] });
+    const facts = { ...good, permissions: { ok: true, value: ['User:Read'] } } as const;
+    expect(judge(facts, strict)).toEqual({ result: 'failed', evidence: 'lists', missing: ['permission: User:Edit'] });
+    const lax = expectationsOf({ requiredPermissions: [], wishedPermissions: null });
+    expect(judge({ ...facts, permissions: { ok: true, value: [] } }, lax)).toEqual({
+      result: 'passed',
+      warnings: ['permission: User:Edit'],
+    });
+    expect(expectationsOf({ requiredPermissions: null, wishedPermissions: null })).toEqual(defaultExpectations);
   });
 
   it.each(['inactive', 'pending'])(
