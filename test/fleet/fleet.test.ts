@@ -13,7 +13,7 @@ const another = useDatabase({ max: 20 });
 test('demotions and revocations among faults: exactly those are found, in time, and nothing of the others changes', async () => {
   const report = await runFleet(database.db, {
     ...few,
-    connections: 40,
+    connections: 16,
     demotions: 2,
     revocations: 1,
     story: 'schedule',
@@ -29,7 +29,7 @@ test('a wrong client secret for all: nothing changes, nobody is told, one refuse
   const report = await runFleet(another.db, {
     ...few,
     faults: 0,
-    connections: 16,
+    connections: 8,
     demotions: 4,
     revocations: 1,
     story: 'wrong_secret',
