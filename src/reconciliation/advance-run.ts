@@ -7,6 +7,7 @@ import { addCounts } from './counts.ts';
 import { defaultGuardRail, type GuardRail, weighRun } from './guard-rail.ts';
 import { holdRun } from './hold-run.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
+import { zoomMayGo } from './locations-apply.ts';
 import { lockOrganization } from './locks.ts';
 import { observeRun } from './observe-run.ts';
 import { getOrganizationFacts } from './organization-facts.ts';
@@ -55,7 +56,10 @@ export type AdvanceOptions = {
  */
 const onePassFactor = 5;
 
-type ChunkOutcome = Slice['state'] | 'weigh' | 'observe';
+type ChunkOutcome = Slice['state'] | 'weigh' | 'observe' | 'survey';
+
+/** What was asked outside the organization's lock, because it is a question of size: whether the guard lets the run pass, and whether any Zoom could go. */
+type Known = { readonly weighed?: true; readonly mayGo?: boolean };
 
 const defaults = {
   sliceMs: 1_000,
@@ -92,16 +96,20 @@ export async function advanceRun(db: Database, runId: string, options: AdvanceOp
 }
 
 async function advanceOnce(db: Database, lease: RunLease, settings: Settings): Promise<Slice['state']> {
-  const outcome = await takeChunk(db, lease, settings, 'weigh');
+  const outcome = await takeChunk(db, lease, settings, {});
   if (outcome === 'observe') return observeRun(db, lease);
+  if (outcome === 'survey')
+    return chunked(await takeChunk(db, lease, settings, { mayGo: await zoomMayGo(db, settings.organizationId) }));
   if (outcome !== 'weigh') return outcome;
-  // Outside the organization's lock: the guard is a question of size, and a scan.
   const run = await getRun(db, lease.runId);
   const verdict = await weighRun(db, await getOrganizationFacts(db, run.organizationId), settings.guard);
   if (verdict.held) return (await holdRun(db, lease, verdict)) ? 'held' : standing(await getRun(db, lease.runId)).state;
-  const weighed = await takeChunk(db, lease, settings, 'weighed');
-  return weighed === 'observe' || weighed === 'weigh' ? 'more' : weighed;
+  return chunked(await takeChunk(db, lease, settings, { weighed: true }));
 }
+
+/** The run moved between question and chunk: the next look asks again. */
+const chunked = (outcome: ChunkOutcome): Slice['state'] =>
+  outcome === 'observe' || outcome === 'weigh' || outcome === 'survey' ? 'more' : outcome;
 
 type Settings = Required<Omit<AdvanceOptions, 'signal'>> &
   Pick<AdvanceOptions, 'signal'> & { readonly organizationId: string; readonly slowed: string | null };
@@ -122,12 +130,7 @@ function slowedProgress({ phase, progress }: Run, slowed: string): RunProgress {
   return { ...progress, [phase]: { done: 0, total: null, ...progress[phase], slowed } };
 }
 
-function takeChunk(
-  db: Database,
-  lease: RunLease,
-  settings: Settings,
-  guard: 'weigh' | 'weighed',
-): Promise<ChunkOutcome> {
+function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Known): Promise<ChunkOutcome> {
   return db.transaction().execute(async (trx): Promise<ChunkOutcome> => {
     const { organizationId } = settings;
     await lockOrganization(trx, organizationId);
@@ -147,15 +150,16 @@ function takeChunk(
       return 'paused';
     }
     const begins = run.cursor === null;
-    if (guard === 'weigh' && run.phase === 'members' && begins && !run.cascade && run.approvedBy === null)
-      return 'weigh';
+    if (!known.weighed && run.phase === 'members' && begins && !run.cascade && run.approvedBy === null) return 'weigh';
+    if (known.mayGo === undefined && run.phase === 'locations' && begins && !run.cascade) return 'survey';
 
     const phase = phases[run.phase];
     const before = begins ? undefined : run.progress[run.phase];
     const alsoResults =
       run.phase === 'facts' && (begins ? await nothingToWeigh(trx, run) : before?.alsoResults === true);
     const limit = before?.chunk ?? settings.chunkSize;
-    const request = { run, facts, adapter: settings.adapter, limit, alsoResults };
+    const nothingGoes = run.phase === 'locations' && (begins ? known.mayGo === false : before?.nothingGoes === true);
+    const request = { run, facts, adapter: settings.adapter, limit, alsoResults, mayGo: !nothingGoes };
     const total = begins ? await phase.total(trx, request) : (before?.total ?? null);
     const chunkMs = settings.chunkMs * (alsoResults ? onePassFactor : 1);
     const startedAt = performance.now();
@@ -164,6 +168,7 @@ function takeChunk(
       done: (before?.done ?? 0) + looked,
       total,
       ...(alsoResults ? { alsoResults } : {}),
+      ...(nothingGoes ? { nothingGoes } : {}),
       ...(settings.slowed ? { slowed: settings.slowed } : {}),
       ...(settings.chunkMs > 0
         ? { chunk: nextChunkSize(limit, performance.now() - startedAt, { ...settings, chunkMs }) }

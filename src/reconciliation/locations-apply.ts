@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 
@@ -23,6 +24,8 @@ export type LocationsChunkRequest = {
   readonly afterEventTypeId: string | null;
   /** event types at most */
   readonly limit: number;
+  /** whether anything could be taken at all (see `zoomMayGo`); not said: maybe */
+  readonly mayGo?: boolean;
 };
 
 export type LocationsChunk = {
@@ -43,14 +46,23 @@ const columns = sql`
  * transaction. Events wait until `tellLocationChanges`. Waits for edits of the main app under way.
  */
 export async function locationsChunk(trx: Transaction<DB>, request: LocationsChunkRequest): Promise<LocationsChunk> {
-  const { organizationId, runId, adapter, afterEventTypeId, limit } = request;
+  const { organizationId, runId, adapter, afterEventTypeId, limit, mayGo = true } = request;
   const { rows } = await sql<{ lastEventTypeId: string | null; eventTypes: number } & LocationCounts>`
     select last_event_type_id as "lastEventTypeId", event_types as "eventTypes", ${columns}
-      from steward.reconcile_locations_page(${organizationId}, ${runId}, ${adapter}, ${afterEventTypeId}, ${limit})`.execute(
+      from steward.reconcile_locations_page(${organizationId}, ${runId}, ${adapter}, ${afterEventTypeId}, ${limit}, ${mayGo})`.execute(
     trx,
   );
   const { lastEventTypeId, eventTypes, ...counts } = rows[0] as (typeof rows)[number];
   return { lastEventTypeId, eventTypes, counts };
+}
+
+/**
+ * Whether a run whose results are written could take any Zoom location. A question of size, and two scans: asked outside
+ * the organization's lock.
+ */
+export async function zoomMayGo(db: Database, organizationId: string): Promise<boolean> {
+  const { rows } = await sql<{ may: boolean }>`select steward.zoom_may_go(${organizationId}) as may`.execute(db);
+  return rows[0]?.may ?? true;
 }
 
 /**

@@ -20,6 +20,8 @@ export type PhaseRequest = {
   readonly limit: number;
   /** the pass over the facts writes the results as well, and the phase of the members falls away */
   readonly alsoResults: boolean;
+  /** whether any Zoom location could be taken; else the phase of the locations only looks for what returns */
+  readonly mayGo: boolean;
 };
 
 export type PhaseChunk = {
@@ -99,13 +101,14 @@ const membersPhase: Phase = {
 
 const locationsPhase: Phase = {
   next: 'bookings',
-  async chunk(trx, { run, adapter, limit }) {
+  async chunk(trx, { run, adapter, limit, mayGo }) {
     const { lastEventTypeId, eventTypes, counts } = await locationsChunk(trx, {
       organizationId: run.organizationId,
       runId: run.id,
       adapter,
       afterEventTypeId: run.cursor,
       limit,
+      mayGo,
     });
     return { cursor: lastEventTypeId, looked: eventTypes, counts: prefixCounts('locations', counts) };
   },

@@ -14,6 +14,8 @@ export type PhaseProgress = {
   readonly total: number | null;
   /** facts only: results are written in the same pass */
   readonly alsoResults?: true;
+  /** locations only: nothing could be taken when the phase began, so that only what returns is looked for */
+  readonly nothingGoes?: true;
   /** keys the next chunk takes, where the size follows what chunks cost */
   readonly chunk?: number;
   /** why it is slow, or stands: somebody waits for a lock, a replica is behind, an operator paused writing */

@@ -109,8 +109,11 @@ begin
   return next;
 end $$;
 
--- One chunk of an organization: the next page of event types after a key. last_event_type_id is null at the end.
-create or replace function steward.reconcile_locations_page(organization uuid, run uuid, from_adapter text, after uuid, page_size integer)
+-- One chunk of an organization: the next page of event types after a key. last_event_type_id is null at the end. Where
+-- nothing may_go (steward.zoom_may_go), those that have Zoom are not even looked up, only copies that could return and flags.
+drop function if exists steward.reconcile_locations_page(uuid, uuid, text, uuid, integer);
+create or replace function steward.reconcile_locations_page(organization uuid, run uuid, from_adapter text, after uuid, page_size integer,
+                                                           may_go boolean default true)
 returns table (last_event_type_id uuid, event_types integer, removed_event_types integer, removed integer, restored_event_types integer,
                restored integer, fallbacks_inserted integer, fallbacks_removed integer, needs_location integer, unflagged integer)
 language plpgsql volatile
@@ -120,10 +123,12 @@ as $$
 declare
   -- The nil id is nobody's: it stands before the first.
   start_after uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
-  with_zoom uuid[];
+  with_zoom uuid[] := '{}';
   page record;
 begin
-  if from_adapter = 'rows' then
+  if not may_go then
+    null;
+  elsif from_adapter = 'rows' then
     with_zoom := steward.zoom_event_types_rows(organization, start_after, page_size);
   else
     with_zoom := steward.zoom_event_types_json(organization, start_after, page_size);

@@ -1,0 +1,23 @@
+-- Whether a pass over an organization could take any Zoom location: it is disconnecting or was disconnected, somebody's
+-- stored result has a reason that takes Zoom, or somebody serves an event type and is no member any more. Exact for a run
+-- whose results are written: who decides something later is looked at alone. Two scans instead of a look at every event type
+-- that has Zoom, which is what a pass costs where nothing is to be done. Holds for both adapters.
+create or replace function steward.zoom_may_go(organization uuid) returns boolean
+language plpgsql stable
+-- A table without statistics must not make a nested loop of the comparison with the members.
+set enable_nestloop = off
+set jit = off
+as $$
+begin
+  if (select f.disconnected from steward.location_facts(organization) f) then return true; end if;
+  if exists (select from steward.member_connections c where c.organization_id = organization and steward.rule_takes_zoom(c.reason)) then
+    return true;
+  end if;
+  if exists (select from steward_app.event_types e
+              where e.organization_id = organization and e.host_member_id is not null
+                and not exists (select from steward_app.members m where m.organization_id = organization and m.id = e.host_member_id)) then
+    return true;
+  end if;
+  return exists (select from steward_app.event_type_hosts h join steward_app.event_types e on e.id = h.event_type_id and e.organization_id = organization
+                  where not exists (select from steward_app.members m where m.organization_id = organization and m.id = h.member_id));
+end $$;
