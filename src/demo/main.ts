@@ -28,6 +28,8 @@ export type DemoReport = {
   readonly ok: boolean;
   readonly members: number;
   readonly queue: 'postgres' | 'redis';
+  /** the whole story, checks and everything that starts and stops included */
+  readonly totalMs: number;
   /** the server that carried the queue, the id it gave itself when it started, and the jobs that went through it, by kind */
   readonly queueServer: {
     readonly name: string;
@@ -57,6 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   const logFile = join(tmpdir(), `zoom-steward-demo-${process.pid}.log`);
   const log = createWriteStream(logFile);
   narrator.step(`A fresh database, a ${options.queue} queue, and a Zoom at its most cruel`);
+  const begun = performance.now();
   const steps: StepResult[] = [];
   const results: CheckResult[] = [];
   const timed = async <T>(
@@ -87,7 +90,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
         (counts) => counts,
       );
       if (scene.moment === 'end') await judge(stage);
+      const asked = performance.now();
       if (scene.moment) results.push(...(await tellChecks(scene.moment)));
+      const told = steps.pop();
+      if (told) steps.push({ ...told, checksMs: Math.round(performance.now() - asked) });
     }
   } catch (error) {
     failed = error;
@@ -102,6 +108,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     ok: results.length === checks.length && results.every((result) => result.ok),
     members: options.members,
     queue: options.queue,
+    totalMs: Math.round(performance.now() - begun),
     queueServer: { name: stage.queue.server, runId: stage.queue.runId, jobs },
     seed: options.seed,
     steps,

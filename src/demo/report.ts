@@ -3,6 +3,8 @@ import type { Writable } from 'node:stream';
 export type StepResult = {
   readonly name: string;
   readonly ms: number;
+  /** how long the checks took that were asked after it */
+  readonly checksMs?: number;
   readonly counts: Readonly<Record<string, number | string>>;
 };
 export type CheckResult = { readonly name: string; readonly ok: boolean; readonly detail: string };

@@ -39,6 +39,8 @@ export type Stage = {
   readonly queue: { readonly server: string; readonly runId: string };
   /** jobs that were started, by name */
   jobCounts(): Record<string, number>;
+  /** pages of users that the worker has read at Zoom since it last had to begin anew */
+  pagesRead(): number;
   /** moves both clocks, ours and Zoom's, as if so much time had passed */
   advance(ms: number): Promise<void>;
   stop(): Promise<void>;
@@ -65,14 +67,7 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
       );
   };
   try {
-    const server = await startTemporaryPostgres([
-      '-c',
-      'max_connections=120',
-      '-c',
-      'shared_buffers=256MB',
-      '-c',
-      'max_wal_size=4GB',
-    ]);
+    const server = await startTemporaryPostgres(postgresFlags(members));
     stack.add('Postgres', () => server.stop());
     const databaseUrl = server.url();
     const redis = queue === 'redis' ? await startPrivateRedis() : undefined;
@@ -133,6 +128,10 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     services.telemetry.on('job_started', ({ job }) => {
       counts[job] = (counts[job] ?? 0) + 1;
     });
+    let pages = 0;
+    services.telemetry.on('zoom_request', ({ endpoint, outcome }) => {
+      if (endpoint === 'users.list') pages = outcome === 'page_token' ? 0 : pages + 1;
+    });
     const worker = services.createWorker({ keepOpen: true });
     await worker.start();
     stack.add('worker', async () => void (await worker.stop()));
@@ -154,6 +153,7 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
         ? { server: redis.program, runId: await redisRunId(redis.url) }
         : { server: 'postgres', runId: await postgresRunId(services) },
       jobCounts: () => ({ ...counts }),
+      pagesRead: () => pages,
       async advance(ms) {
         await sql`update steward.clock set offset_by = offset_by + ${ms} * interval '1 millisecond'`.execute(
           services.db,
@@ -166,6 +166,24 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     await stack.release();
     throw error;
   }
+}
+
+const manyMembers = 200_000;
+
+/**
+ * A server as its owner would size it for so many members; commits are as safe as anywhere (fsync and synchronous_commit
+ * are on). Without replicas nothing is logged for them, and what is loaded before the story begins need not be logged at all.
+ */
+function postgresFlags(members: number): string[] {
+  const settings = [
+    'max_connections=120',
+    `shared_buffers=${members > manyMembers ? '2GB' : '256MB'}`,
+    `max_wal_size=${members > manyMembers ? '16GB' : '4GB'}`,
+    'checkpoint_timeout=15min',
+    'wal_level=minimal',
+    'max_wal_senders=0',
+  ];
+  return settings.flatMap((setting) => ['-c', setting]);
 }
 
 /** What tells one start of a Postgres server from another. */

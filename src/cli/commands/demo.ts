@@ -31,10 +31,12 @@ export const demo = defineCommand<Options>({
   summary: 'the whole story on a fresh database, checked by SQL at every turn',
   details: `Plays the life of one organization on a fresh embedded Postgres, a queue of its own and a simulated Zoom at its most
 cruel: connect, fan-out, take-overs, interruption, reconnect, disconnect, restore. Every turn is checked by SQL written
-from the story. Only the log that it names stays.`,
+from the story. Only the log that it names stays. A million members want 20 GB of free disk
+while it plays; the report says what each scene took, and the checks after it.`,
   examples: [
     'demo',
     'demo --members 100000 --queue redis',
+    'demo --members 1000000 --json > report.json',
     'demo --json | tail -n 1 | jq .ok',
     'demo --members 200 --break "every other location is unchanged"',
   ],
