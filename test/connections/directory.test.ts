@@ -148,6 +148,23 @@ describe('the directory walk', () => {
     expect(await sync()).toMatchObject({ state: 'done' });
   });
 
+  it('asks at its pace from call to call: never sooner, and what a page costs is no pause on top', async () => {
+    const { sync, scripted } = await setting();
+    const [paceMs, answerMs] = [150, 100];
+    const at: number[] = [];
+    scripted.zoom.override['users:active'] = async () => {
+      at.push(performance.now());
+      await new Promise((resolve) => setTimeout(resolve, answerMs));
+      return null;
+    };
+    expect(await sync({ paceMs })).toMatchObject({ state: 'done' });
+    const gaps = at.slice(1).map((time, n) => time - at[n]!);
+    expect(gaps.length).toBeGreaterThan(2);
+    // A timer may fire a millisecond early.
+    expect(Math.min(...gaps)).toBeGreaterThan(paceMs - 3);
+    expect(Math.min(...gaps)).toBeLessThan(paceMs + answerMs);
+  });
+
   it('goes on where a slice ended, in another process, without asking for a page twice', async () => {
     const { sync, pages, db, play, account } = await setting();
     expect(await sync({ sliceMs: 0 })).toEqual({ state: 'more', pages: 1 });
