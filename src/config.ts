@@ -190,6 +190,10 @@ const variables = z.object({
   ZOOM_PERSONAL_CLIENT_ID: clientId('personal').optional(),
   ZOOM_PERSONAL_CLIENT_SECRETS: secretList.optional(),
   ZOOM_PERSONAL_WEBHOOK_SECRETS: secretList.default([]),
+  ZOOM_EXTERNAL_CLIENT_IDS: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .default([]),
   ZOOM_BASE_URL: url(['http:', 'https:'], 'http://127.0.0.1:4010').optional(),
   ZOOM_REQUIRED_PERMISSIONS: privileges.optional(),
   ZOOM_WISHED_PERMISSIONS: privileges.optional(),
@@ -259,6 +263,12 @@ function contradictions(parsed: Partial<Parsed>): string[] {
     problems.push(
       'ZOOM_PERSONAL_CLIENT_ID: expected another app than ZOOM_ADMIN_CLIENT_ID; one grant must have one purpose',
     );
+  // A grant has exactly one refresher.
+  for (const app of ['ZOOM_ADMIN_CLIENT_ID', 'ZOOM_PERSONAL_CLIENT_ID'] as const)
+    if (parsed[app] !== undefined && parsed.ZOOM_EXTERNAL_CLIENT_IDS?.includes(parsed[app]))
+      problems.push(
+        `ZOOM_EXTERNAL_CLIENT_IDS: expected other apps than ${app}; two that refresh one grant end it for both`,
+      );
   if (parsed.ZOOM_PERSONAL_CLIENT_ID === undefined && (parsed.ZOOM_PERSONAL_WEBHOOK_SECRETS ?? []).length > 0)
     problems.push('ZOOM_PERSONAL_WEBHOOK_SECRETS: expected nothing without ZOOM_PERSONAL_CLIENT_ID');
   if (

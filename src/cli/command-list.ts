@@ -6,6 +6,7 @@ import { dev } from './commands/dev.ts';
 import { disconnect } from './commands/disconnect.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
+import { importCommand } from './commands/import.ts';
 import { keys } from './commands/keys.ts';
 import { mappings } from './commands/mappings.ts';
 import { members } from './commands/members.ts';
@@ -39,6 +40,7 @@ export const commands: readonly CommandFactory[] = [
   members,
   explain,
   mappings,
+  importCommand,
   connectLink,
   confirm,
   verify,

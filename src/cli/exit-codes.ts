@@ -26,4 +26,5 @@ export const refusals: ReadonlySet<string> = new Set([
   'removals_above_limit',
   'verified_recently',
   'workers_alive',
+  'refresher_not_stopped',
 ]);

@@ -76,6 +76,15 @@ test('all problems are reported together, by the name of their variable', () => 
   ]);
 });
 
+test('an app whose grants the main app refreshes is none of ours', () => {
+  const personal = { ZOOM_PERSONAL_CLIENT_ID: 'own', ZOOM_PERSONAL_CLIENT_SECRETS: 'secret' };
+  expect(problems({ ...personal, ZOOM_EXTERNAL_CLIENT_IDS: 'theirs' })).toEqual([]);
+  for (const ours of ['own', 'admin_client'])
+    expect(problems({ ...personal, ZOOM_EXTERNAL_CLIENT_IDS: `theirs, ${ours}` })).toEqual([
+      expect.stringMatching(/^ZOOM_EXTERNAL_CLIENT_IDS: /),
+    ]);
+});
+
 test('another Zoom than Zoom’s needs simulator mode, and production refuses it', () => {
   const simulator = { ZOOM_BASE_URL: 'http://127.0.0.1:4010' };
   expect(problems(simulator)).toEqual([expect.stringContaining('STEWARD_MODE=simulator')]);
