@@ -52,7 +52,8 @@ export type AdvanceOptions = {
 
 /**
  * A pass that writes everything at once reads most from places all over the tables: larger chunks meet each page less
- * often, twice as fast at a million members. Looks wait longer for it, once in the life of an organization.
+ * often. Looks wait longer for it, once in the life of an organization. Most of what it brought when it was measured
+ * came of reading whole indexes for each chunk, which is mended: to be measured again (docs/performance.md).
  */
 const onePassFactor = 5;
 
