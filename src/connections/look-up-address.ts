@@ -5,7 +5,7 @@ import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
 import { findDirectoryGrant } from './sync-directory.ts';
 
-/** Single look-ups of one account within a minute, at most: the walk finds everybody else. */
+/** Single look-ups of one account within a minute, found or not, at most: the walk finds everybody else. */
 const lookupsPerMinute = 60;
 /** An address that Zoom did not know is asked about again after this long. */
 const askAgainAfterMinutes = 10;
@@ -91,7 +91,7 @@ export async function lookUpAddress(
                       else steward.address_form(${zoomAccountId}, ${address?.key ?? null}, ${address?.hash ?? null}) end as form),
         asked as (
           insert into steward.directory_lookups (zoom_account_id, address_key, looked_up_at)
-          select ${zoomAccountId}, ${question.key}, steward.now() from found where key <> ${question.key}
+          select ${zoomAccountId}, ${question.key}, steward.now()
           on conflict (zoom_account_id, address_key) do update set looked_up_at = excluded.looked_up_at)
         insert into steward.directory_users as d (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, seen_at)
         select ${zoomAccountId}, ${id ?? pending}, ${id}, form, ${status ?? 'active'}, ${type ?? 99}::smallint,
