@@ -82,6 +82,11 @@ describe('a member’s own Zoom', () => {
     expect(asked.page.text).toMatch(/Is this your Zoom\?.*m8@http\.example.*m6@http\.example/s);
     expect(await personal(6)).toMatchObject({ state: 'connecting', consent: 'asking' });
     expect((await createBrowser().post(`${asked.outcome}/yes`)).status).toBe(404);
+    // Nor in a browser that has a consent of its own.
+    const stranger = createBrowser();
+    await stranger.post((await (await steward()).personal.requestConsent({ by: member(24) })).url);
+    await stranger.post(`${asked.outcome}/yes`);
+    expect((await stranger.get(asked.outcome)).status).toBe(404);
     expect((await personal(6)).state).toBe('connecting');
     await asked.browser.post(`${asked.outcome}/yes`);
     await asked.browser.post(`${asked.outcome}/no`);
