@@ -150,6 +150,8 @@ export interface ClientStatesTable {
   breaker_count: Generated<number>;
   /** Until when Zoom asked us to wait (429). */
   paused_until: Timestamp | null;
+  /** When the next refresh with this client id may go out, by the real clock of the database: every process takes its turn here. */
+  next_slot_at: Timestamp | null;
 }
 
 /** Offset of steward.now() from the database clock: zero in production, moved by demo and tests. */
@@ -430,6 +432,8 @@ export interface GrantsTable {
   created_at: Generated<Timestamp>;
   /** When we revoked it last, kept when its user consents again: the echo of that, app_deauthorized, comes about then. */
   revoked_at: Timestamp | null;
+  /** When owners were told that the consent nears the age at which it may end; null: not since the consent. */
+  age_told_at: Timestamp | null;
 }
 
 /** What webhooks lately asked us to look at: at most one look a subject and minute. */

@@ -74,3 +74,36 @@ export async function pauseClient(db: Kysely<DB>, clientId: string, ms: number):
     db,
   );
 }
+
+/** Whether a turn was taken, and how long it is until it comes; not taken: until it is worth asking again. */
+export type Slot = { readonly taken: boolean; readonly waitMs: number };
+
+export type TakeSlot = (clientId: string, reserve: boolean) => Promise<Slot>;
+
+/** A turn further away than this is a clock that was set back, or nobody's any more. */
+const farthestSlotMs = 60_000;
+
+/**
+ * Takes the next turn of a client id, over all processes: one `everyMs` after another, by the real clock of the database.
+ * With `reserve` a later turn is taken as well, and the caller waits for it; without it only one that is free now, so
+ * that whoever reserves comes first. A turn of a process that dies is lost, and nothing else.
+ */
+export function createTakeSlot(db: Kysely<DB>, everyMs: number): TakeSlot {
+  const step = sql`${everyMs}::float8 * interval '1 millisecond'`;
+  return async (clientId, reserve) => {
+    if (everyMs <= 0) return { taken: true, waitMs: 0 };
+    const { rows } = await sql<{ waitMs: number }>`
+      insert into steward.client_states as held (client_id, next_slot_at) values (${clientId}, clock_timestamp() + ${step})
+      on conflict (client_id) do update
+         set next_slot_at = ${step} + case
+               when held.next_slot_at > clock_timestamp() and held.next_slot_at < clock_timestamp() + ${farthestSlotMs} * interval '1 millisecond'
+               then held.next_slot_at else clock_timestamp() end
+       where ${reserve} or coalesce(held.next_slot_at <= clock_timestamp(), true)
+          or held.next_slot_at >= clock_timestamp() + ${farthestSlotMs} * interval '1 millisecond'
+      returning greatest(0, extract(epoch from held.next_slot_at - ${step} - clock_timestamp()) * 1000)::float8 as "waitMs"`.execute(
+      db,
+    );
+    const [turn] = rows;
+    return turn ? { taken: true, waitMs: turn.waitMs } : { taken: false, waitMs: everyMs };
+  };
+}

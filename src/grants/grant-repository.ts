@@ -86,7 +86,7 @@ export async function fileGrant(trx: Transaction<DB>, vault: Vault, grant: Grant
            key_id = excluded.key_id, access_expires_at = excluded.access_expires_at, scopes = excluded.scopes,
            api_base = excluded.api_base, consented_at = excluded.consented_at, refreshed_at = excluded.refreshed_at,
            zoom_user_email = coalesce(excluded.zoom_user_email, held.zoom_user_email),
-           retire_until = null, release_organization_id = null, revoke_outcome = null`.execute(trx);
+           retire_until = null, release_organization_id = null, revoke_outcome = null, age_told_at = null`.execute(trx);
   await notifyGrant(trx, grantId);
   return { grantId, version, previousState: held?.state ?? null };
 }

@@ -5,6 +5,7 @@ import type { ZoomClient, ZoomOauth } from '../zoom/oauth.ts';
 import { type AccessTokenOptions, type AccessTokenResult, createAccessToken } from './access-token.ts';
 import { type CallResult, createCall, type GrantAuth } from './call.ts';
 import { createClientSecrets } from './client-secrets.ts';
+import { createTakeSlot } from './client-state-repository.ts';
 import type { OnCrashPoint } from './crash-points.ts';
 import { createDetachedRefreshes } from './detached-refreshes.ts';
 import type { OnGrantEvent } from './grant-events.ts';
@@ -32,7 +33,7 @@ export type GrantsDeps = {
   /** for LISTEN on a connection of its own; without it waiters only poll */
   readonly listenUrl?: string;
   readonly times?: Partial<RefreshTimes>;
-  /** refreshes of a client id are spaced by this many milliseconds in this process; default 100 */
+  /** refreshes of a client id are spaced by this many milliseconds, over all processes; default 100, 0: not at all */
   readonly pacedEveryMs?: number;
   /** where pairs go that the database cannot take; without it they are kept in memory only */
   readonly journalFile?: string;
@@ -63,6 +64,9 @@ export type Grants = {
   close(): Promise<void>;
 };
 
+/** 10 refreshes a second with one client id (lifecycle §3). */
+const defaultPacedEveryMs = 100;
+
 /** The grants of this installation: who needs a token comes here, and nobody else refreshes. */
 export function createGrants(deps: GrantsDeps): Grants {
   const { db, oauth, vault, api, holder } = deps;
@@ -77,7 +81,7 @@ export function createGrants(deps: GrantsDeps): Grants {
   const onCrashPoint: OnCrashPoint = deps.onCrashPoint ?? (() => {});
   const clients = createClientSecrets(deps.clients);
   const wake = createWake(deps.listenUrl === undefined ? {} : { url: deps.listenUrl });
-  const pacer = createPacer(deps.pacedEveryMs === undefined ? {} : { everyMs: deps.pacedEveryMs });
+  const pacer = createPacer({ takeSlot: createTakeSlot(db, deps.pacedEveryMs ?? defaultPacedEveryMs) });
   const journal = deps.journalFile === undefined ? null : createJournal(deps.journalFile);
   const keepPair = createKeepPair({ db, vault, api, onEvent, journal });
   const refresh = createRefresh({

@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createPacer } from '../../src/grants/pacer.ts';
 import { createWake, notifyGrant, type Wake } from '../../src/grants/wake.ts';
 import { useDatabase } from '../support/database.ts';
 import { createGate } from './scripted-zoom.ts';
@@ -102,25 +101,5 @@ describe('waiting for a grant to change', () => {
     expect((await waiting).kind).toBe('token');
     expect((await refreshing).kind).toBe('token');
     expect(one.zoom.sent).toHaveLength(1);
-  });
-});
-
-describe('the pace of a client id', () => {
-  test('callers who wait go first; another client id does not wait for this one', async () => {
-    const pacer = createPacer({ everyMs: 5 });
-    const order: string[] = [];
-    const take = (clientId: string, name: string, priority: 'caller' | 'background') =>
-      pacer.take(clientId, priority).then(() => order.push(name));
-    const from = performance.now();
-    await Promise.all([
-      take('a', 'background-1', 'background'),
-      take('a', 'background-2', 'background'),
-      take('a', 'caller-1', 'caller'),
-      take('a', 'caller-2', 'caller'),
-    ]);
-    expect(order).toEqual(['caller-1', 'caller-2', 'background-1', 'background-2']);
-    expect(performance.now() - from).toBeGreaterThan(12);
-    const slow = createPacer({ everyMs: far });
-    await Promise.all([slow.take('a', 'caller'), slow.take('b', 'caller')]);
   });
 });

@@ -1,3 +1,4 @@
+import { tellAgingConsents } from '../../connections/aging-consents.ts';
 import { watchDeadlines } from '../../connections/deadline.ts';
 import { deleteUnusedDirectories, expireLinks } from '../../connections/due-work.ts';
 import { expireCandidates } from '../../connections/expire-candidates.ts';
@@ -48,6 +49,7 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   unfinished_disconnects: findUnfinishedDisconnects,
   cascades_stuck: counted((db) => nameStuckCascades(db)),
   grants_released: counted(releaseUndoneGrants),
+  consents_aging: counted((db) => tellAgingConsents(db)),
   personal_connections_settled: counted((db) => settlePersonalConnections(db)),
   directories_due: findDirectoriesDue,
   directories_deleted: counted(deleteUnusedDirectories),
