@@ -22,6 +22,7 @@ import { server } from './commands/server.ts';
 import { serviceKey } from './commands/service-key.ts';
 import { settings } from './commands/settings.ts';
 import { status } from './commands/status.ts';
+import { undoDisconnectCommand } from './commands/undo-disconnect.ts';
 import { vault } from './commands/vault.ts';
 import { verify } from './commands/verify.ts';
 import { worker } from './commands/worker.ts';
@@ -46,6 +47,7 @@ export const commands: readonly CommandFactory[] = [
   verify,
   settings,
   disconnect,
+  undoDisconnectCommand,
   restore,
   reconcile,
   runs,

@@ -25,6 +25,10 @@ export const refusals: ReadonlySet<string> = new Set([
   'stale_preview',
   'removals_above_limit',
   'verified_recently',
+  'nothing_to_undo',
+  'not_automatic',
+  'undo_too_late',
+  'grant_dead',
   'workers_alive',
   'refresher_not_stopped',
 ]);

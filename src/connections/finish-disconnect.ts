@@ -6,7 +6,7 @@ import { applyTransition } from './apply-transition.ts';
 import { lockConnection } from './authority.ts';
 
 /** After an automatic cascade the grant stays sealed this long, so that an operator can undo it (behaviour §6.5). */
-const undoHours = 24;
+export const undoHours = 24;
 
 export type FinishedDisconnect =
   | { readonly outcome: 'finished' }

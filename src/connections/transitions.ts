@@ -29,6 +29,7 @@ export type ConnectionEvent =
   | 'disconnect_stale'
   | 'cascade_finished'
   | 'cascade_stuck'
+  | 'disconnect_undone'
   | 'organization_gone'
   | 'settings_changed'
   | 'served_changed'
@@ -127,6 +128,10 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
     tells: ['connection.disconnected', 'disconnecting'],
   }),
   cascade_stuck: row('never', 'never', 'never', 'never', '=', { audited: true }),
+  disconnect_undone: row('active', 'active', 'never', 'never', 'active', {
+    run: ['none', 'pending', 'disconnecting'],
+    tells: ['connection.resumed', 'none', 'pending', 'disconnecting'],
+  }),
   organization_gone: row('=', 'none', 'disconnecting', 'disconnecting', '=', {
     run: ['active', 'interrupted'],
     tells: ['connection.disconnecting', 'active', 'interrupted'],
