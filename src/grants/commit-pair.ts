@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Secret } from '../secret.ts';
+import { beCareful } from './careful-transaction.ts';
 import type { GrantState, Tokens } from './grant-repository.ts';
 import type { Attempt } from './refresh-attempt-repository.ts';
 import { apiBaseOf, expiresInS, knownScopes, type TrustedApi } from './token-facts.ts';
@@ -42,7 +43,7 @@ export async function commitPair(db: Kysely<DB>, vault: Vault, pair: PairToCommi
   const sealedRefresh = vault.seal(tokens.refreshToken ?? pair.sentRefresh, { ...place, column: 'sealed_refresh' });
   const leftS = Math.max(0, expiresInS(tokens.expiresInS) - pair.ageMs / 1000);
   return await db.transaction().execute(async (trx): Promise<Committed> => {
-    await sql`set local synchronous_commit = on`.execute(trx);
+    await beCareful(trx);
     const grant = await trx
       .selectFrom('steward.grants')
       .select(['version', 'state', 'scopes'])

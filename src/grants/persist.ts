@@ -29,6 +29,24 @@ async function within<T>(ms: number, otherwise: T, ...promises: Promise<T>[]): P
 }
 
 /**
+ * What the database answers, or an error after `ms`: a connection whose other side vanished would say nothing for a
+ * quarter of an hour. What was asked may still be done; only for what is harmless if nobody hears of it.
+ */
+export async function answered<T>(ms: number, work: Promise<T>): Promise<T> {
+  const none: Outcome<T> = { ok: false, error: new Error(`the database did not answer within ${ms} ms`) };
+  const outcome = await within<Outcome<T>>(
+    ms,
+    none,
+    work.then(
+      (value) => ({ ok: true, value }),
+      (error: unknown) => ({ ok: false, error }),
+    ),
+  );
+  if (outcome.ok) return outcome.value;
+  throw outcome.error;
+}
+
+/**
  * Repeats a write until it succeeds: what Zoom gave us exists nowhere else. The write must be fit to be done twice,
  * also at once. After `givesUpAfterMs` the last error is thrown.
  */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
+import { beCareful } from './careful-transaction.ts';
 import { type ClientPass, passClient } from './client-state-repository.ts';
 import type { GrantState } from './grant-repository.ts';
 import type { RefreshTimes } from './refresh-times.ts';
@@ -50,7 +51,7 @@ const refreshable: readonly GrantState[] = ['living', 'suspect', 'retiring'];
 export async function acquireAttempt(db: Kysely<DB>, request: AcquireRequest): Promise<Acquired> {
   const { grantId, version, cause, holder, times } = request;
   return await db.transaction().execute(async (trx): Promise<Acquired> => {
-    await sql`set local synchronous_commit = on`.execute(trx);
+    await beCareful(trx);
     // The row lock is a statement of its own: the next one must see what its last holder committed.
     const grant = await trx
       .selectFrom('steward.grants')

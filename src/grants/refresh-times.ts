@@ -18,6 +18,8 @@ export type RefreshTimes = {
   readonly pollMs: number;
   /** no second forced refresh sooner than this: Zoom refusing fresh tokens is no reason to rotate on and on */
   readonly forcedEveryMs: number;
+  /** how long the database may take before and after a request; the pair of an answer is tried again for ever instead */
+  readonly databaseMs: number;
   /** first and longest back-off after an answer that says nothing about the grant */
   readonly backOffMs: number;
   readonly longestBackOffMs: number;
@@ -33,6 +35,7 @@ export const defaultRefreshTimes: RefreshTimes = Object.freeze({
   patienceMs: 35_000,
   pollMs: 250,
   forcedEveryMs: 60_000,
+  databaseMs: 10_000,
   backOffMs: 2_000,
   longestBackOffMs: 10 * 60_000,
 });

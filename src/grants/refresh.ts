@@ -13,7 +13,7 @@ import type { DeadReason, Tokens } from './grant-repository.ts';
 import { judgeRefusal } from './judge-refusal.ts';
 import type { createKeepPair } from './keep-pair.ts';
 import type { Pacer } from './pacer.ts';
-import { persist } from './persist.ts';
+import { answered, persist } from './persist.ts';
 import {
   type Acquired,
   type Attempt,
@@ -60,6 +60,8 @@ const notGrantRetryGiveUpMs = 30_000;
 /** The refresh of lifecycle §3, steps 1 to 7, for one grant and version. Started detached: nobody can abort it. */
 export function createRefresh(deps: RefreshDeps) {
   const { db, oauth, clients, vault, api, times, onEvent, onCrashPoint } = deps;
+  // Nothing that is waited for so may hold the grant's refreshes of this process for longer: whoever comes joins them.
+  const soon = <T>(work: Promise<T>): Promise<T> => answered(times.databaseMs, work);
 
   const recordEnd = (attempt: Attempt, end: AttemptEnd): Promise<void> =>
     record(attempt, () => endAttempt(db, attempt, end));
@@ -113,7 +115,7 @@ export function createRefresh(deps: RefreshDeps) {
     if (livesAgain) onEvent({ type: 'grant_lives_again', grantId });
     if (!unsure && missing.length === 0 && !livesAgain && tokens.refreshToken !== null) return;
     try {
-      await db.transaction().execute(async (trx) => {
+      const told = db.transaction().execute(async (trx) => {
         if (unsure || missing.length > 0 || livesAgain) await tellConnections(trx, grantId);
         if (livesAgain)
           await insertAudit(trx, {
@@ -131,6 +133,7 @@ export function createRefresh(deps: RefreshDeps) {
           });
         }
       });
+      await soon(told);
     } catch (error) {
       onEvent({ type: 'database_away', grantId, holdingPair: false, error });
     }
@@ -144,7 +147,7 @@ export function createRefresh(deps: RefreshDeps) {
     await recordEnd(attempt, { outcome: 'refused', detail: `application: ${code}`, nextInMs });
     let breakerOpened = false;
     if (!triesAnother) {
-      breakerOpened = await db.transaction().execute(async (trx) => {
+      const opened = db.transaction().execute(async (trx) => {
         const stopsAll = always || !(await othersAreRefreshed(trx, clientId, grantId));
         const first = stopsAll && (await openBreaker(trx, clientId, code));
         const facts = {
@@ -159,6 +162,7 @@ export function createRefresh(deps: RefreshDeps) {
         if (first || (!stopsAll && attempt.failures === 0)) await insertAudit(trx, facts);
         return first;
       });
+      breakerOpened = await soon(opened);
     }
     onEvent({ type: 'application_refused', grantId, clientId, code, breakerOpened });
     return { kind: 'application', code };
@@ -189,7 +193,7 @@ export function createRefresh(deps: RefreshDeps) {
         await recordEnd(attempt, { outcome: 'unknown', detail: `server: ${answer.status}`, nextInMs: forMs });
         onEvent({ type: 'refresh_unknown', grantId, detail: `server: ${answer.status}` });
         if (answer.status === 429) {
-          await pauseClient(db, clientId, forMs);
+          await soon(pauseClient(db, clientId, forMs));
           onEvent({ type: 'client_paused', grantId, clientId, forMs });
         }
         return { kind: 'unknown', detail: `server: ${answer.status}` };
@@ -231,7 +235,7 @@ export function createRefresh(deps: RefreshDeps) {
       return await notSent(attempt, detail, applicationRetryMs);
     }
     const sinceAsked = startElapsed();
-    const leftMs = await findLeaseLeftMs(db, attempt);
+    const leftMs = await soon(findLeaseLeftMs(db, attempt));
     await onCrashPoint('before_send');
     if (leftMs === null) return await notSent(attempt, 'lease_lost', 0);
     if (leftMs - sinceAsked() < times.httpMs) return await notSent(attempt, 'paused', 0);
@@ -249,7 +253,7 @@ export function createRefresh(deps: RefreshDeps) {
     if (answer.kind === 'tokens' || answer.kind === 'grant') {
       clients.worked(client, secret);
       // Not closed is safe: the next one probes again.
-      if (attempt.probe) await closeBreaker(db, attempt.clientId).catch(() => {});
+      if (attempt.probe) await soon(closeBreaker(db, attempt.clientId)).catch(() => {});
     }
     return report;
   }
@@ -267,7 +271,10 @@ export function createRefresh(deps: RefreshDeps) {
     let probe = false;
     for (const [at, secret] of secrets.entries()) {
       await deps.pacer.take(clientId, cause === 'second_look' || cause === 'release' ? 'background' : 'caller');
-      const acquired = await acquireAttempt(db, { grantId, version, cause, holder: deps.holder, times, probe });
+      // One that is acquired after all sends nothing: its attempt stays open until its time is up.
+      const acquired: Acquired = await soon(
+        acquireAttempt(db, { grantId, version, cause, holder: deps.holder, times, probe }),
+      );
       if (!acquired.ok) return { kind: 'not_acquired', reason: acquired.reason };
       await onCrashPoint('acquired');
       probe = acquired.attempt.probe;

@@ -37,11 +37,15 @@ function subjects({ runsDays, eventsDays, auditDays }: Retention): readonly Subj
     },
     {
       what: 'refresh attempts',
-      rule: `of token versions that are gone, ended more than ${runsDays} days ago`,
+      rule: `ended more than ${runsDays} days ago, of token versions that are gone, or repeated since and nothing was unknown`,
       table: 'steward.refresh_attempts',
       key: 'id',
       over: sql`
-        x.ended_at < ${days(runsDays)} and exists (select from steward.grants g where g.id = x.grant_id and g.version > x.version)`,
+        x.ended_at < ${days(runsDays)}
+        and (exists (select from steward.grants g where g.id = x.grant_id and g.version > x.version)
+          or x.outcome in ('not_sent', 'refused') and exists (
+            select from steward.refresh_attempts newer
+             where newer.grant_id = x.grant_id and newer.version = x.version and newer.started_at > x.started_at))`,
     },
     {
       what: 'events',

@@ -83,6 +83,11 @@ beforeAll(async () => {
     select gen_random_uuid(), ${grant}, version, 'p', 'needed', now(), now(), now(), steward.now() - interval '100 days', 'unknown' from unnest(array[6, 7]) version`.execute(
     db,
   );
+  // Refused and repeated since: nothing to learn from it.
+  await sql`
+    insert into steward.refresh_attempts (id, grant_id, version, holder, cause, started_at, deadline_at, next_at, ended_at, outcome)
+    select gen_random_uuid(), ${grant}, 7, 'p', 'needed', now() + later, now(), now(), steward.now() - interval '100 days', 'refused'
+      from unnest(array['-1 hour', '1 hour']::interval[]) later`.execute(db);
 });
 
 describe('prune', () => {
@@ -93,7 +98,7 @@ describe('prune', () => {
     expect(applied).toBe(false);
     expect(counts.map(({ what, rows }: { what: string; rows: number }) => [what, rows])).toEqual([
       ['runs', 3],
-      ['refresh attempts', 1],
+      ['refresh attempts', 2],
       ['events', 1],
       ['audit log', 1],
       ['archived locations', 1],
@@ -118,8 +123,8 @@ describe('prune', () => {
     expect((await steward('prune', '--apply')).code).toBe(3);
     const seen: number[] = [];
     const { deleted } = await prune(database.db, kept, { batch: 1, onProgress: ({ rows }) => seen.push(rows) });
-    expect(deleted.map(({ rows }) => rows)).toEqual([3, 1, 1, 1, 1, 1]);
-    expect(seen).toEqual([1, 2, 3, 1, 1, 1, 1, 1]);
+    expect(deleted.map(({ rows }) => rows)).toEqual([3, 2, 1, 1, 1, 1]);
+    expect(seen).toEqual([1, 2, 3, 1, 2, 1, 1, 1, 1]);
     expect((await left('runs')).sort()).toEqual(
       [
         ids.newestPass,

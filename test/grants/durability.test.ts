@@ -5,13 +5,13 @@ import { advanceClock, fileOne, grantRow, playGrants } from './setting.ts';
 
 const database = useDatabase();
 
-test('attempts, pairs and judgements are committed synchronously, whatever the database does by itself', async () => {
+test('attempts, pairs and judgements are committed synchronously and wait for no lock for long, whatever the database does by itself', async () => {
   const { db } = database;
   await sql`create table public.commits (what text, setting text)`.execute(db);
   await sql`
     create function public.note_commit() returns trigger language plpgsql as $$
     begin
-      insert into public.commits values (tg_table_name || ' ' || lower(tg_op), current_setting('synchronous_commit'));
+      insert into public.commits values (tg_table_name || ' ' || lower(tg_op), current_setting('synchronous_commit') || ' ' || current_setting('lock_timeout'));
       return null;
     end $$`.execute(db);
   await sql`create trigger note_grant after insert or update of version, state on steward.grants
@@ -38,8 +38,8 @@ test('attempts, pairs and judgements are committed synchronously, whatever the d
   const { rows } = await sql<{ what: string; setting: string; times: number }>`
     select what, setting, count(*)::int as times from public.commits group by 1, 2 order by 1`.execute(db);
   expect(rows).toEqual([
-    { what: 'grants insert', setting: 'on', times: 1 },
-    { what: 'grants update', setting: 'on', times: 3 },
-    { what: 'refresh_attempts insert', setting: 'on', times: 3 },
+    { what: 'grants insert', setting: 'on 0', times: 1 },
+    { what: 'grants update', setting: 'on 8s', times: 3 },
+    { what: 'refresh_attempts insert', setting: 'on 8s', times: 3 },
   ]);
 });
