@@ -30,7 +30,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
   which: ['newest', 'oldest', 'overdue'],
   queue: ['quick', 'bulk', 'zoom'],
   status_class: ['5xx', 'none'],
-  outcome: ['temporarily_unavailable', 'internal', 'failed', 'invalid', 'retried', 'lost'],
+  outcome: ['temporarily_unavailable', 'internal', 'failed', 'invalid', 'retried', 'lost', 'rotated'],
 };
 
 const slug = (heading: string): string =>
