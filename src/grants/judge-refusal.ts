@@ -1,6 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { insertAudit } from '../db/audit-repository.ts';
 import type { DB } from '../db/schema.ts';
+import { beCareful } from './careful-transaction.ts';
 import type { DeadReason } from './grant-repository.ts';
 import { type Attempt, endAttempt } from './refresh-attempt-repository.ts';
 import type { RefreshTimes } from './refresh-times.ts';
@@ -19,7 +20,10 @@ export type Judged =
 export type RefusalFacts = {
   /** code of the answer */
   readonly code: string;
-  /** another attempt on this version ended unknown or never ended, or the last rotation brought no refresh token */
+  /**
+   * another attempt on this version ended unknown or never ended, or the last rotation brought no refresh token, or came
+   * so late that a recovery had sent the old token again, for which Zoom may end the new one as well
+   */
   readonly outcomeLost: boolean;
   /** the database was put back in time, and this pair is of before: a later one may have replaced it */
   readonly restored: boolean;
@@ -54,7 +58,11 @@ async function factsOf(trx: Transaction<DB>, attempt: Attempt, code: string): Pr
     select exists (select from steward.refresh_attempts a
                     where a.grant_id = g.id and a.id <> ${attempt.id}
                       and ((a.version = g.version and (a.outcome is null or a.outcome = 'unknown'))
-                        or (a.version = g.version - 1 and a.outcome = 'rotated' and a.detail = 'no_refresh_token'))) as "outcomeLost",
+                        or (a.version = g.version - 1 and a.outcome = 'rotated' and a.detail = 'no_refresh_token')
+                        or (a.version = g.version - 1 and a.outcome = 'refused' and a.detail like 'grant: %'
+                            and exists (select from steward.refresh_attempts late
+                                         where late.grant_id = g.id and late.version = a.version and late.outcome = 'rotated'
+                                           and late.detail = 'pair')))) as "outcomeLost",
            ${isOfRewoundTime} as restored,
            (extract(epoch from steward.now() - g.consented_at) / 86400)::float8 as "consentAgeDays",
            (extract(epoch from steward.now() - coalesce(g.refreshed_at, g.consented_at)) / 86400)::float8 as "pairAgeDays"
@@ -74,7 +82,7 @@ export async function judgeRefusal(
   times: RefreshTimes,
 ): Promise<Judged> {
   return await db.transaction().execute(async (trx): Promise<Judged> => {
-    await sql`set local synchronous_commit = on`.execute(trx);
+    await beCareful(trx);
     const { rows } = await sql<{ version: number; state: string; suspect: boolean; lookDue: boolean }>`
       select version, state, suspect_since is not null as suspect,
              coalesce(second_look_at <= (select started_at from steward.refresh_attempts where id = ${attempt.id}), false) as "lookDue"

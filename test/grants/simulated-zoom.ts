@@ -20,8 +20,11 @@ export const simulatedClient: ZoomClient = {
 
 export type SimulatedZoom = {
   readonly simulator: Simulator;
-  /** A new account's admin consents, the code is exchanged and the pair filed; the access token's hour is over. */
-  fileByConsent(db: Database): Promise<Where & { readonly grantId: string }>;
+  /**
+   * A new account's admin consents – or that of `again` once more –, the code is exchanged and the pair filed; the access
+   * token's hour is over.
+   */
+  fileByConsent(db: Database, again?: Where): Promise<Where & { readonly grantId: string }>;
   /** Moves our clock and Zoom's. */
   advance(db: Database, ms: number): Promise<void>;
   /** our client of the token endpoint; with a shorter time-out, or at another address */
@@ -36,15 +39,19 @@ type Where = { readonly accountId: string; readonly userId: string };
 /** A simulator for this test file, under one profile. */
 export function useSimulatedZoom(profile: 'kind' | 'cruel'): SimulatedZoom {
   let simulator: Simulator | undefined;
-  let made = 0;
-  const running = (): Simulator => {
-    if (!simulator) throw new Error('useSimulatedZoom: the simulator runs only from beforeAll on');
-    return simulator;
-  };
   beforeAll(async () => {
     simulator = await startSimulator({ profile, toggles: { rate_limits: 'off' } });
   });
   afterAll(() => simulator?.stop());
+  return createSimulatedZoom(() => {
+    if (!simulator) throw new Error('useSimulatedZoom: the simulator runs only from beforeAll on');
+    return simulator;
+  });
+}
+
+/** The same over a simulator that somebody else starts and stops. */
+export function createSimulatedZoom(running: () => Simulator): SimulatedZoom {
+  let made = 0;
   const oauth = (timeoutMs = 30_000, url = running().url) =>
     createZoomOauth({ endpoints: simulatorEndpoints(url), timeoutMs });
   return {
@@ -54,14 +61,15 @@ export function useSimulatedZoom(profile: 'kind' | 'cruel'): SimulatedZoom {
       return running();
     },
 
-    async fileByConsent(db) {
+    async fileByConsent(db, again) {
       made += 1;
-      const where = { accountId: `acc-${made}`, userId: `admin-${made}` };
+      const where = again ?? { accountId: `acc-${made}`, userId: `admin-${made}` };
       const { control } = running();
-      control.addAccount({
-        id: where.accountId,
-        users: [{ id: where.userId, email: `${where.userId}@example.com`, roleId: '1' }],
-      });
+      if (!again)
+        control.addAccount({
+          id: where.accountId,
+          users: [{ id: where.userId, email: `${where.userId}@example.com`, roleId: '1' }],
+        });
       const codeVerifier = randomBytes(32).toString('base64url');
       const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url');
       const authorizeUrl = oauth().authorizeUrl(simulatedClient, { state: 'state', codeChallenge });
