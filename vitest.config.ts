@@ -18,7 +18,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-postgres.ts'],
-    setupFiles: ['test/support/handle-guard.ts'],
+    setupFiles: ['test/support/handle-guard.ts', 'test/support/canary/setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

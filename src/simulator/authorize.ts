@@ -2,6 +2,7 @@ import { type Answer, escapeHtml, page } from './answers.ts';
 import { markActed } from './ledger.ts';
 import type { SimUser } from './population.ts';
 import { judgeParameters, type ZoomRequest } from './request.ts';
+import { secretMark } from './secret-mark.ts';
 import { type Account, type App, privilegesOf } from './world.ts';
 import type { ZoomState } from './zoom-state.ts';
 
@@ -89,7 +90,7 @@ function decide(state: ZoomState, asked: Asked, decision: ConsentDecision): Cons
       'consented_again',
     );
   }
-  const code = state.random(32);
+  const code = `${secretMark}${state.random(20)}`;
   state.codes.set(code, {
     clientId: asked.app.clientId,
     accountId: account.id,

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { secretMark } from './secret-mark.ts';
 import type { SimulatedClock } from './simulated-clock.ts';
 import type { Toggles } from './toggles.ts';
 import type { App, World } from './world.ts';
@@ -75,7 +76,7 @@ export function createGrantFamilies(deps: {
     made += 1;
     const part = (what: string): string =>
       createHmac('sha256', deps.seed).update(`${kind}:${what}:${made}`).digest('base64url');
-    return `eyJzdiI6IjAwMDAwMSIsImFsZyI6IkhTNTEyIn0.${part('payload')}.${part('signature')}`;
+    return `eyJzdiI6IjAwMDAwMSIsImFsZyI6IkhTNTEyIn0.${secretMark}${part('payload')}.${part('signature')}`;
   };
 
   function keep(kind: SimToken['kind'], family: Family, lifeMs: number): string {

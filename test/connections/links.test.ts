@@ -10,7 +10,7 @@ import { showLink } from '../../src/connections/show-link.ts';
 import { useDatabase } from '../support/database.ts';
 import { accountWith, begin, consent } from './connecting.ts';
 import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
-import { failure, playConnections } from './scripted-zoom.ts';
+import { failure, newSecret, playConnections } from './scripted-zoom.ts';
 
 const database = useDatabase();
 
@@ -254,7 +254,7 @@ describe('attempts', () => {
 
   it('try the next client secret when Zoom speaks about our app, and say so when none is left', async () => {
     const { play, organization, admin, link, scripted, exchanges, deps } = await setting();
-    scripted.zoom.goodSecrets = ['new-secret'];
+    scripted.zoom.goodSecrets = [newSecret];
     expect((await consent(play, organization, admin, { link })).finished.kind).toBe('exchanged');
     expect(exchanges()).toBe(2);
     scripted.zoom.goodSecrets = [];

@@ -4,21 +4,25 @@ import type { Database } from '../../src/db/database.ts';
 import { createGrants } from '../../src/grants/grants.ts';
 import { createVault, type Vault } from '../../src/grants/vault.ts';
 import { Secret } from '../../src/secret.ts';
+import { secretMark } from '../../src/simulator/secret-mark.ts';
 import type { ZoomAnswer, ZoomApi, ZoomFailure, ZoomUser } from '../../src/zoom/api.ts';
 import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
 import { createZoomOauth, type TokenAnswer, type ZoomClient, type ZoomOauth } from '../../src/zoom/oauth.ts';
 
+const oldSecret = `old-${secretMark}`;
+export const newSecret = `new-${secretMark}`;
+
 const adminClient: ZoomClient = {
   kind: 'admin',
   clientId: 'admin_app',
-  secrets: [new Secret('old-secret'), new Secret('new-secret')],
+  secrets: [new Secret(oldSecret), new Secret(newSecret)],
   redirectUri: 'https://steward.test/callback',
 };
 
 const personalClient: ZoomClient = {
   kind: 'personal',
   clientId: 'personal_app',
-  secrets: [new Secret('old-secret')],
+  secrets: [new Secret(oldSecret)],
   redirectUri: adminClient.redirectUri,
 };
 
@@ -63,12 +67,12 @@ export function createScriptedZoom() {
     /** answers instead of the ordinary one, by call name; null falls through */
     override: {} as Record<string, (() => Promise<unknown> | unknown) | undefined>,
     /** secrets the token endpoint takes */
-    goodSecrets: ['old-secret', 'new-secret'],
+    goodSecrets: [oldSecret, newSecret],
     /** a code as Zoom would put it on the callback after this user approved */
     approve(user: ScriptedUser, authorizeUrl: string): URLSearchParams {
       issued += 1;
       const url = new URL(authorizeUrl);
-      const code = `code-${issued}`;
+      const code = `code-${secretMark}-${issued}`;
       codes.set(code, { user, challenge: url.searchParams.get('code_challenge') });
       return new URLSearchParams({ code, state: url.searchParams.get('state') ?? '' });
     },
@@ -89,7 +93,12 @@ export function createScriptedZoom() {
 
   function issue(user: ScriptedUser): TokenAnswer {
     issued += 1;
-    const family = { user, access: `access-${issued}`, refresh: `refresh-${issued}`, dead: false };
+    const family = {
+      user,
+      access: `access-${secretMark}-${issued}`,
+      refresh: `refresh-${secretMark}-${issued}`,
+      dead: false,
+    };
     // The same user consenting again ends the earlier pair (4741).
     for (const other of families) if (other.user.id === user.id) other.dead = true;
     families.push(family);
@@ -122,8 +131,8 @@ export function createScriptedZoom() {
         const family = families.find((one) => one.refresh === refreshToken.reveal());
         if (!family || family.dead) return { kind: 'grant', code: 'invalid_grant', detail: 'scripted' };
         issued += 1;
-        family.access = `access-${issued}`;
-        family.refresh = `refresh-${issued}`;
+        family.access = `access-${secretMark}-${issued}`;
+        family.refresh = `refresh-${secretMark}-${issued}`;
         return tokensOf(family);
       }),
     revoke: () => answer('revoke', () => ({ kind: 'revoked' as const })),

@@ -15,6 +15,7 @@ import { verifyConnection } from '../../src/connections/verify-connection.ts';
 import { createGrants } from '../../src/grants/grants.ts';
 import { createVault } from '../../src/grants/vault.ts';
 import { Secret } from '../../src/secret.ts';
+import { secretMark } from '../../src/simulator/secret-mark.ts';
 import { createZoomApi } from '../../src/zoom/api.ts';
 import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
 import { createZoomOauth, type ZoomClient } from '../../src/zoom/oauth.ts';
@@ -37,7 +38,7 @@ async function play(profile: 'kind' | 'cruel') {
   const zoom = await startZoomByName({
     profile,
     world: {
-      apps: [{ clientId: 'sim_admin_app', secrets: ['s'], kind: 'admin', redirectUris: ['*'] }],
+      apps: [{ clientId: 'sim_admin_app', secrets: [secretMark], kind: 'admin', redirectUris: ['*'] }],
       accounts: [
         {
           id: account,
@@ -67,7 +68,7 @@ async function play(profile: 'kind' | 'cruel') {
   const client: ZoomClient = {
     kind: 'admin',
     clientId: 'sim_admin_app',
-    secrets: [new Secret('s')],
+    secrets: [new Secret(secretMark)],
     redirectUri: 'https://steward.test/callback',
   };
   const vault = createVault({

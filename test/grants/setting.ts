@@ -7,6 +7,7 @@ import { type FiledGrant, fileGrant, type Tokens } from '../../src/grants/grant-
 import { createGrants, type Grants, type GrantsDeps } from '../../src/grants/grants.ts';
 import { createVault } from '../../src/grants/vault.ts';
 import { Secret } from '../../src/secret.ts';
+import { secretMark } from '../../src/simulator/secret-mark.ts';
 import type { ZoomClient } from '../../src/zoom/oauth.ts';
 import { createScriptedZoom, tokens } from './scripted-zoom.ts';
 
@@ -19,7 +20,7 @@ export const testVault = createVault({ keys: [testKey], activeKeyId: testKey.id 
 export const adminClient: ZoomClient = {
   kind: 'admin',
   clientId: 'admin_app',
-  secrets: [new Secret('secret-1')],
+  secrets: [new Secret(`secret-${secretMark}`)],
   redirectUri: 'https://steward.test/callback',
 };
 
@@ -36,12 +37,14 @@ export async function fileOne(
   said: { account?: string; user?: string; tokens?: Partial<Tokens>; fresh?: boolean; client?: ZoomClient } = {},
 ): Promise<FiledGrant & { readonly family: string }> {
   made += 1;
-  const family = `u${made}`;
+  const user = said.user ?? `u${made}`;
+  // In the tokens, and so known wherever one gets out.
+  const family = `${secretMark}${made}`;
   const filed = await db.transaction().execute((trx) =>
     fileGrant(trx, testVault, {
       client: said.client ?? adminClient,
       zoomAccountId: said.account ?? `account-${made}`,
-      zoomUserId: said.user ?? family,
+      zoomUserId: user,
       zoomUserEmail: null,
       tokens: tokens(`${family}-0`, said.tokens),
       api,

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -162,9 +162,8 @@ describe('doors', () => {
       code: 'capability_missing',
     });
     const revoked = await at().client();
-    await sql`update steward.api_keys set revoked_at = now() where key_hash = sha256(${revoked.key}::bytea)`.execute(
-      services.db,
-    );
+    const keyHash = createHash('sha256').update(revoked.key).digest();
+    await sql`update steward.api_keys set revoked_at = now() where key_hash = ${keyHash}`.execute(services.db);
     expect(await refusalOf(revoked.meetings.create(request))).toEqual({ status: 401, code: 'unauthorized' });
   });
 

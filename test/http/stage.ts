@@ -9,12 +9,14 @@ import { freePort } from '../../src/embedded/free-port.ts';
 import { type ServerProcess, startServer } from '../../src/http/server-process.ts';
 import { type Capability, createServiceKey } from '../../src/http/service-keys.ts';
 import { createLogger } from '../../src/logger.ts';
+import { secretMark } from '../../src/simulator/secret-mark.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/start-simulator.ts';
 import { useDatabase } from '../support/database.ts';
 
 const accountId = 'acc_http';
 const memberCount = 30;
-const webhookSecrets = ['hook-secret-now', 'hook-secret-before'];
+const clientSecret = `http-${secretMark}`;
+const webhookSecrets = [`hook-${secretMark}-now`, `hook-${secretMark}-before`];
 const everything = ['facts:write', 'connections:read', 'meetings:write', 'act-as'] as const;
 
 export type HttpStage = {
@@ -58,8 +60,8 @@ export function useHttpStage({ personal = false }: { readonly personal?: boolean
       seed: 7,
       world: {
         apps: [
-          { clientId: 'http_admin_app', secrets: ['http-secret'], kind: 'admin', redirectUris: ['*'] },
-          { clientId: 'http_personal_app', secrets: ['http-secret'], kind: 'personal', redirectUris: ['*'] },
+          { clientId: 'http_admin_app', secrets: [clientSecret], kind: 'admin', redirectUris: ['*'] },
+          { clientId: 'http_personal_app', secrets: [clientSecret], kind: 'personal', redirectUris: ['*'] },
         ],
         accounts: [
           {
@@ -84,11 +86,11 @@ export function useHttpStage({ personal = false }: { readonly personal?: boolean
         DATABASE_URL: database.url,
         ZOOM_BASE_URL: zoom.url,
         ZOOM_ADMIN_CLIENT_ID: 'http_admin_app',
-        ZOOM_ADMIN_CLIENT_SECRETS: 'http-secret',
+        ZOOM_ADMIN_CLIENT_SECRETS: clientSecret,
         ZOOM_ADMIN_WEBHOOK_SECRETS: webhookSecrets.join(),
         ...(personal && {
           ZOOM_PERSONAL_CLIENT_ID: 'http_personal_app',
-          ZOOM_PERSONAL_CLIENT_SECRETS: 'http-secret',
+          ZOOM_PERSONAL_CLIENT_SECRETS: clientSecret,
         }),
         STEWARD_KEYS: `t:${randomBytes(32).toString('base64')}`,
         STEWARD_CLAIM_SECRET: claimSecret,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PrivateRedis, startPrivateRedis } from '../../src/embedded/redis.ts';
+import { watchValues } from '../support/canary/watch-redis.ts';
 import { type RedisForTests, redisForTests, redisLacking } from './redis-server.ts';
 
 /** Where the queue of a test is. */
@@ -29,7 +30,10 @@ export function onBothBackends(what: string, body: (queue: QueueOfTest) => void)
     beforeAll(async () => {
       redis = await redisForTests();
     });
-    afterAll(() => redis?.stop());
+    afterAll(async () => {
+      if (redis) await watchValues(redis.url);
+      await redis?.stop();
+    });
     body({
       kind: 'redis',
       redisUrl: () => (redis as RedisForTests).url,

@@ -1,4 +1,7 @@
 import { findRedisServer, type PrivateRedis, startPrivateRedis } from '../../src/embedded/redis.ts';
+import { watchCommands } from '../support/canary/watch-redis.ts';
+
+watchCommands();
 
 export type RedisForTests = { readonly url: string; readonly own: PrivateRedis | undefined; stop(): Promise<void> };
 

@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { secretMark } from '../../src/simulator/secret-mark.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/start-simulator.ts';
 import { type Receiver, startReceiver, type Taken } from './receiver.ts';
 import { admin, connect, revoke } from './visitor.ts';
 
 const account = 'acc_simulator';
-const secret = 'hook-secret';
+const secret = `hook-${secretMark}`;
 const minuteMs = 60_000;
 
 const mac = (text: string): string => createHmac('sha256', secret).update(text).digest('hex');

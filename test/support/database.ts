@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { createDatabase, type Database } from '../../src/db/database.ts';
+import { watchRows, watchStatements } from './canary/watch-postgres.ts';
+
+watchStatements();
 
 export type TestDatabase = {
   /** a fresh migrated database, reference app included */
@@ -39,6 +42,7 @@ export function useDatabase({ max = 10 }: { max?: number } = {}): TestDatabase {
   });
   afterAll(async () => {
     await Promise.all(pools.map((pool) => pool.destroy()));
+    await watchRows(url);
     await asAdmin((client) => client.query(`drop database if exists ${name} with (force)`));
   });
   return {
