@@ -17,6 +17,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
   db: ['base'],
   zoom: ['base'],
+  probe: ['base', 'zoom'],
   grants: ['base', 'db', 'zoom'],
   reconciliation: ['base', 'db', 'zoom', 'grants'],
   connections: ['base', 'db', 'zoom', 'grants'],
@@ -28,7 +29,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // The refusals of meetings are written once, where the main app has them too.
   http: [...lower, 'client'],
   demo: [...lower, 'embedded', 'http', 'simulator', 'client'],
-  cli: [...lower, 'embedded', 'http', 'simulator', 'demo'],
+  cli: [...lower, 'embedded', 'http', 'simulator', 'demo', 'probe'],
   simulator: [],
   client: [],
 };
@@ -43,7 +44,8 @@ export const packageHome: Readonly<Record<string, readonly string[]>> = {
   fastify: ['http', 'simulator'],
   'prom-client': ['operating'],
   '@opentelemetry/api': ['base'],
-  oauth4webapi: ['zoom', 'connections'],
+  // the probe's consent is by hand
+  oauth4webapi: ['zoom', 'connections', 'cli'],
 };
 
 /** The one file that reads the environment. */

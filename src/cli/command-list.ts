@@ -26,6 +26,7 @@ import { undoDisconnectCommand } from './commands/undo-disconnect.ts';
 import { vault } from './commands/vault.ts';
 import { verify } from './commands/verify.ts';
 import { worker } from './commands/worker.ts';
+import { zoomProbe } from './commands/zoom-probe.ts';
 import { zoomSimulator } from './commands/zoom-simulator.ts';
 import type { CommandFactory } from './define-command.ts';
 
@@ -60,4 +61,5 @@ export const commands: readonly CommandFactory[] = [
   vault,
   serviceKey,
   zoomSimulator,
+  zoomProbe,
 ];
