@@ -27,6 +27,12 @@ beforeAll(() => {
   for (const path of [...rules, ...parts, ...embedded, ...scripts, ...support])
     cpSync(join(repository, path), join(house, path), { recursive: true });
   symlinkSync(join(repository, 'node_modules'), join(house, 'node_modules'));
+  // The canary run knows the whole house; this one has a room of it.
+  plant('test/support/canary/setup.ts', 'export {};\n');
+  plant(
+    'test/support/canary/watch-postgres.ts',
+    'export const watchRows = (url: string): Promise<string> => Promise.resolve(url);\nexport const watchStatements = (): null => null;\n',
+  );
   plant('src/cli/main.ts', `process.stdout.write('');\n`);
   plant('test/sound.test.ts', `import { expect, test } from 'vitest';\n\ntest('holds', () => expect(1).toBe(1));\n`);
 });

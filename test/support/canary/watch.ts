@@ -23,6 +23,11 @@ const handedOver: readonly { readonly sinks: readonly Sink[]; readonly before: R
   { sinks: ['stdout'], before: /\bzsk_$/, why: 'a service key, shown once to whoever made it' },
   {
     sinks: ['http body'],
+    before: /^POST \/v1\/\S+\/personal-consents\n.*\/personal\/$/s,
+    why: 'the page of a personal consent, for the member who asked for it',
+  },
+  {
+    sinks: ['http body'],
     before: /^POST \/v1\/meeting-credentials\n.*"accessToken":"[\w.-]*$/s,
     why: 'a raw token, for a key that may have one',
   },
