@@ -95,17 +95,20 @@ export async function wantNewHashes(db: Database, activeKeyId: string): Promise<
   return Number(numAffectedRows ?? 0n);
 }
 
-/** Deletes copies of directories that no connection, candidate or personal mapping of ours needs any more. */
-export async function deleteUnusedDirectories(db: Database): Promise<number> {
+/** Deletes copies of directories that no connection, candidate or personal mapping of ours needs any more. Returns how many. */
+export async function deleteUnusedDirectories(db: Database, limit = 1_000): Promise<number> {
   const result = await sql`
-    with gone as (
-      delete from steward.directories d
+    with unused as materialized (
+      select zoom_account_id from steward.directories d
        where not exists (select from steward.org_connections c
                           where c.zoom_account_id = d.zoom_account_id
                             and (c.state in ('active', 'interrupted', 'disconnecting') or c.grant_id is not null))
          and not exists (select from steward.candidates k join steward.grants g on g.id = k.grant_id
                           where g.zoom_account_id = d.zoom_account_id
                             and k.state in ('exchanged', 'unidentified', 'verifying', 'waiting', 'awaiting_confirmation'))
+       limit ${limit} for update skip locked),
+    gone as (
+      delete from steward.directories d using unused where d.zoom_account_id = unused.zoom_account_id
       returning d.zoom_account_id, d.walk_id),
     users as (delete from steward.directory_users u using gone where u.zoom_account_id = gone.zoom_account_id),
     lookups as (delete from steward.directory_lookups l using gone where l.zoom_account_id = gone.zoom_account_id),

@@ -1,7 +1,8 @@
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { insertAudit } from '../db/audit-repository.ts';
 import type { Database } from '../db/database.ts';
 import { insertEvent } from '../db/event-repository.ts';
+import type { DB } from '../db/schema.ts';
 import { endConnection } from './request-disconnect.ts';
 
 /** Organizations that may vanish without a word at once, before it is evidence about the main app's view: max(3, 2 %). */
@@ -51,25 +52,29 @@ async function alertOnce(db: Database, missing: number): Promise<void> {
   );
 }
 
+/** Notices a plan that no longer includes Zoom, or does again, and tells the owners; of one organization, or of all. */
+export async function noticePlans(trx: Transaction<DB>, organizationId: string | null = null): Promise<void> {
+  const one = organizationId === null ? sql`` : sql`and c.organization_id = ${organizationId}`;
+  const noticed = await sql<{ id: string; organizationId: string; ended: boolean }>`
+    update steward.org_connections c
+       set plan_ended_at = case when o.plan_includes_zoom then null else steward.now() end
+      from steward_app.organizations o
+     where o.id = c.organization_id and c.state in ('active', 'interrupted') ${one}
+       and o.plan_includes_zoom = (c.plan_ended_at is not null)
+    returning c.id, c.organization_id as "organizationId", c.plan_ended_at is not null as ended`.execute(trx);
+  for (const { id, organizationId: of, ended } of noticed.rows) {
+    const type = ended ? 'connection.plan_ended' : 'connection.plan_resumed';
+    await insertEvent(trx, { organizationId: of, type, subjectId: id });
+  }
+}
+
 /**
  * Notices plans that no longer include Zoom, tells the owners, and disconnects when the deadline – reconnect_days, in
  * working hours – is over; a plan that includes it again in time ends that.
  * @returns how many connections were ended
  */
 export async function watchPlans(db: Database, limit = 100): Promise<number> {
-  await db.transaction().execute(async (trx) => {
-    const noticed = await sql<{ id: string; organizationId: string; ended: boolean }>`
-      update steward.org_connections c
-         set plan_ended_at = case when o.plan_includes_zoom then null else steward.now() end
-        from steward_app.organizations o
-       where o.id = c.organization_id and c.state in ('active', 'interrupted')
-         and o.plan_includes_zoom = (c.plan_ended_at is not null)
-      returning c.id, c.organization_id as "organizationId", c.plan_ended_at is not null as ended`.execute(trx);
-    for (const { id, organizationId, ended } of noticed.rows) {
-      const type = ended ? 'connection.plan_ended' : 'connection.plan_resumed';
-      await insertEvent(trx, { organizationId, type, subjectId: id });
-    }
-  });
+  await db.transaction().execute((trx) => noticePlans(trx));
   const { rows } = await sql<{ organizationId: string }>`
     select c.organization_id as "organizationId"
       from steward.org_connections c

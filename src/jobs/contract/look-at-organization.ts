@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
+import { noticePlans } from '../../connections/plan-and-organization.ts';
 import { endConnection } from '../../connections/request-disconnect.ts';
 import type { Database } from '../../db/database.ts';
 import { startOrganizationRun } from '../../db/run-repository.ts';
@@ -35,6 +36,8 @@ export function lookAtOrganization(db: Database, organizationId: string): Promis
       .where('organization_id', '=', organizationId)
       .forUpdate()
       .executeTakeFirstOrThrow();
+    // Upkeep finds it too, minutes later.
+    await noticePlans(trx, organizationId);
     const open = await trx
       .selectFrom('steward.runs')
       .select(['id', 'state', 'started_at'])

@@ -11,15 +11,16 @@ import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
 import { forgetWebhooks, tellSilentApps } from '../../connections/webhook-sources.ts';
 import type { Database } from '../../db/database.ts';
 import { pruneArchivedLocations } from '../../reconciliation/locations-restore.ts';
-import type { JobServices, UpkeepResult } from '../services/job-services.ts';
 import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
 import { oweEach } from './owe.ts';
 import { remindDeadlines } from './remind-deadlines.ts';
 import { findFullPassesDue, findRunsLeftBehind, findUnfinishedDisconnects } from './runs-due.ts';
-
-export type UpkeepTask = (db: Database, services: JobServices) => Promise<UpkeepResult>;
+import { seldom } from './seldom.ts';
+import type { UpkeepTask } from './upkeep-task.ts';
 
 const archivesAtOnce = 5_000;
+const endedAtOnce = 100;
+const directoriesAtOnce = 1_000;
 
 const counted =
   (task: (db: Database) => Promise<number>): UpkeepTask =>
@@ -43,8 +44,8 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   consents_due: async (db) => oweEach(db, 'verify-admin-role', 'consentId', await listUnnamedConsents(db)),
   consents_expired: counted((db) => expireConsents(db)),
   links_reminded: counted((db) => remindLinks(db)),
-  organizations_gone: counted((db) => endGoneOrganizations(db)),
-  plans_ended: counted((db) => watchPlans(db)),
+  organizations_gone: seldom('organizations_gone', endedAtOnce, endGoneOrganizations),
+  plans_ended: seldom('plans_ended', endedAtOnce, watchPlans),
   runs_left_behind: findRunsLeftBehind,
   unfinished_disconnects: findUnfinishedDisconnects,
   cascades_stuck: counted((db) => nameStuckCascades(db)),
@@ -52,7 +53,7 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   consents_aging: counted((db) => tellAgingConsents(db)),
   personal_connections_settled: counted((db) => settlePersonalConnections(db)),
   directories_due: findDirectoriesDue,
-  directories_deleted: counted(deleteUnusedDirectories),
+  directories_deleted: seldom('directories_deleted', directoriesAtOnce, deleteUnusedDirectories),
   full_passes_due: findFullPassesDue,
   webhooks_silent: counted(tellSilentApps),
   webhooks_forgotten: counted(forgetWebhooks),
