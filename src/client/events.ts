@@ -12,6 +12,7 @@ export const eventTypes = [
   'connection.account_shared',
   'connection.at_risk',
   'connection.interrupted',
+  'connection.consent_aging',
   'connection.deadline_started',
   'connection.deadline_reminder',
   'connection.resumed',

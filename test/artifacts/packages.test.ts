@@ -56,7 +56,7 @@ describe('zoom-steward, packed', () => {
     const imports = `import * as client from 'zoom-steward/client'; process.stdout.write(${names})`;
     const requires = `const client = require('zoom-steward'); process.stdout.write(${names})`;
     const expected =
-      'MeetingRefusedError,StewardRequestError,ZoomTokenRefused,claimLifetimeSeconds,createSteward,meetingRefusals,signMemberClaim';
+      'MeetingRefusedError,StewardRequestError,ZoomTokenRefused,claimLifetimeSeconds,createSteward,eventQueueName,eventTypes,meetingRefusals,parseEventBatch,signMemberClaim';
     const say = (type: string, text: string) =>
       ran(process.execPath, [`--input-type=${type}`, '-e', text], { cwd: project });
     expect(await say('module', imports)).toBe(expected);
