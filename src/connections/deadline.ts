@@ -8,6 +8,7 @@ import { type Asker, actorOf, assertMayManage, lockConnection } from './authorit
 import type { ConnectionDeps } from './connection-deps.ts';
 import { passFleetGuard } from './fleet-guard.ts';
 import { healed } from './record-verification.ts';
+import { forgetRefusedMeetings } from './refused-meetings.ts';
 import { remindersOver } from './remind-deadline.ts';
 import { endAtDeadline } from './request-disconnect.ts';
 import type { Verified } from './verified.ts';
@@ -159,6 +160,7 @@ export async function lookAtDeadline(
     const common = { connectionId, actor: 'schedule', seen: { generation: watched.generation } } as const;
     if (verdict.result === 'passed') {
       await applyTransition(trx, { ...common, event: 'deadline_passed', set: healed, cause: 'resumed' });
+      await forgetRefusedMeetings(trx, watched);
       return { outcome: 'passed', resumed: true };
     }
     if (verdict.result === 'inconclusive' || verdict.evidence === 'lists') {

@@ -5,6 +5,7 @@ import type { DB } from '../db/schema.ts';
 import { applyTransition } from './apply-transition.ts';
 import { lockConnection } from './authority.ts';
 import { recordFailedLook } from './record-failed-look.ts';
+import { forgetRefusedMeetings } from './refused-meetings.ts';
 import type { Verdict } from './verdict.ts';
 import { nextVerification, unansweredLook } from './verification-times.ts';
 import type { Verified } from './verified.ts';
@@ -73,6 +74,7 @@ async function recordPassed(trx: Transaction<DB>, watched: Watched, actor: Actor
     cause: 'resumed',
   });
   if (result.outcome === 'refused') return { outcome: 'not_applicable' };
+  await forgetRefusedMeetings(trx, watched);
   if (result.from === 'active' && before.at_risk_reason !== null) {
     await insertEvent(trx, {
       organizationId: result.organizationId,

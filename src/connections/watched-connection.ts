@@ -2,16 +2,14 @@ import { sql, type Transaction } from 'kysely';
 import type { Actor } from '../db/audit-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
-import type { ZoomFailure } from '../zoom/api.ts';
 import type { ConnectionDeps } from './connection-deps.ts';
 import { lookAtGrant } from './look-at-grant.ts';
+import { withRefusedMeetings } from './refused-meetings.ts';
 import { judge, type LookFacts, type Verdict } from './verdict.ts';
 
 export type VerifyOptions = {
   readonly actor?: Actor;
   readonly signal?: AbortSignal;
-  /** a call of the product that Zoom refused: evidence that a look at lists cannot give */
-  readonly failedCall?: { readonly call: string; readonly failure: ZoomFailure };
 };
 
 /** A connection as it was when the look began; a decision is refused if it moved since. */
@@ -71,17 +69,7 @@ export async function lookAtConnection(
 ): Promise<{ readonly verdict: Verdict; readonly facts: LookFacts }> {
   await deps.grants.secondLook(watched.grantId);
   const facts = await lookAtGrant(deps, watched.grantId, options.signal ? { signal: options.signal } : {});
-  const verdict = judge(facts, deps.expectations);
-  const failed = options.failedCall;
-  if (
-    failed &&
-    verdict.result !== 'inconclusive' &&
-    (failed.failure.kind === 'missing_permission' || failed.failure.kind === 'missing_scope')
-  ) {
-    const missing = [`permission to ${failed.call}`, ...(verdict.result === 'failed' ? verdict.missing : [])];
-    return { facts, verdict: { result: 'failed', missing, evidence: 'calls' } };
-  }
-  return { facts, verdict };
+  return { facts, verdict: await withRefusedMeetings(deps.db, watched, judge(facts, deps.expectations)) };
 }
 
 /** What a decision about a watched connection must have seen. */

@@ -9,7 +9,9 @@ import {
 } from '../../src/connections/deadline.ts';
 import { releaseFleetGuard } from '../../src/connections/fleet-guard.ts';
 import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
+import { requestVerification } from '../../src/connections/request-verification.ts';
 import { verifyConnection } from '../../src/connections/verify-connection.ts';
+import { countRefusal, endRefusals } from '../../src/http/meetings/obstacles.ts';
 import { remindDeadlines } from '../../src/jobs/upkeep/remind-deadlines.ts';
 import { until } from '../queues/support.ts';
 import { useDatabase } from '../support/database.ts';
@@ -318,12 +320,86 @@ describe('verifying a connection', () => {
     expect(await verify()).toMatchObject({ outcome: 'interrupted' });
   });
 
-  it('counts a call of the product that Zoom refused as evidence', async () => {
-    const { deps, connectionId } = await setting(database.db);
-    const failedCall = { call: 'create meetings', failure: failure('missing_permission').failure };
-    expect(await verifyConnection(deps, connectionId, { failedCall })).toMatchObject({
-      outcome: 'suspect',
-      missing: ['permission to create meetings'],
+  describe('with calls about meetings that Zoom refused', () => {
+    const text = 'permission to make or change meetings';
+    async function refusing(reason = 'missing_permission') {
+      const it = await setting(database.db);
+      await advanceClock(it.db, '1 minute');
+      const refuse = async () => {
+        await countRefusal(it.db, (await it.row()).grant_id as string, reason);
+        await advanceClock(it.db, '1 second');
+      };
+      await refuse();
+      const records = async () =>
+        (
+          await it.db
+            .selectFrom('steward.call_breakers')
+            .select('reason')
+            .where('grant_id', '=', (await it.row()).grant_id)
+            .execute()
+        ).length;
+      return { ...it, refuse, records };
+    }
+
+    it('counts the first as a first look, and interrupts by one that is ten minutes newer, however fine the lists are', async () => {
+      const { verify, row, refuse, told, db } = await refusing();
+      expect(await verify()).toMatchObject({ outcome: 'suspect', missing: [text] });
+      await advanceClock(db, '9 minutes');
+      await refuse();
+      expect(await verify()).toMatchObject({ outcome: 'inconclusive' });
+      await advanceClock(db, '2 minutes');
+      // Ten minutes are over, but nothing was refused since then: a hiccup of Zoom would look the same.
+      expect(await verify()).toMatchObject({ outcome: 'inconclusive' });
+      expect((await row()).state).toBe('active');
+      await refuse();
+      expect(await verify()).toMatchObject({ outcome: 'interrupted', missing: [text] });
+      expect(await row()).toMatchObject({ state: 'interrupted', interrupted_reason: text });
+      expect(await verify()).toMatchObject({ outcome: 'interrupted' });
+      expect(await told()).toEqual(['connection.interrupted']);
+    });
+
+    it('is refuted by a meeting that works, and by a day without another', async () => {
+      const { verify, row, db, records } = await refusing('missing_scope');
+      expect(await verify()).toMatchObject({ outcome: 'suspect', missing: ['scope: make or change meetings'] });
+      await endRefusals(db, (await row()).grant_id as string);
+      expect(await verify()).toEqual({ outcome: 'passed', resumed: false });
+      expect((await row()).first_failed_at).toBeNull();
+      const alone = await refusing();
+      await alone.verify();
+      await advanceClock(db, '24 hours');
+      expect([await alone.verify(), await alone.records()]).toEqual([{ outcome: 'passed', resumed: false }, 0]);
+      expect(await records()).toBe(0);
+    });
+
+    it('counts, while a list explains it, however old; and resumes when that is given back', async () => {
+      const { verify, row, refuse, db, admin, records } = await refusing();
+      admin.permissions = ['User:Read'];
+      await verify();
+      await advanceClock(db, '11 minutes');
+      await refuse();
+      expect(await verify()).toMatchObject({ outcome: 'interrupted', missing: [text, 'permission: User:Edit'] });
+      await advanceClock(db, '5 days');
+      expect(await verify()).toMatchObject({ outcome: 'interrupted' });
+      admin.permissions = ['User:Read', 'User:Edit'];
+      expect(await verify()).toEqual({ outcome: 'passed', resumed: true });
+      expect([(await row()).state, await records()]).toEqual(['active', 0]);
+    });
+
+    it('says nothing once somebody consented again or asked for a look, nor where the token or we were refused', async () => {
+      const { verify, organization, db } = await refusing();
+      await db
+        .transaction()
+        .execute((trx) =>
+          requestVerification(trx, { organizationId: organization.id, asker: { memberId: organization.owner.id } }),
+        );
+      expect(await verify()).toMatchObject({ outcome: 'passed' });
+      const again = await refusing();
+      await sql`update steward.grants set consented_at = steward.now() where id = ${(await again.row()).grant_id}`.execute(
+        db,
+      );
+      expect(await again.verify()).toMatchObject({ outcome: 'passed' });
+      for (const reason of ['token', 'application'])
+        expect(await (await refusing(reason)).verify()).toMatchObject({ outcome: 'passed' });
     });
   });
 });

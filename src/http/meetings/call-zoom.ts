@@ -32,11 +32,11 @@ export async function callZoom<T>(
   act: Act,
   work: (auth: GrantAuth) => Promise<ZoomAnswer<T>>,
 ): Promise<{ readonly value: T } | 'gone'> {
-  const { failures } = await passObstacles(deps.db, door, act);
+  const { refused } = await passObstacles(deps.db, door, act);
   const result = await deps.grants.call(door.grantId, work, { patienceMs: tokenPatienceMs });
   if (result.kind !== 'answer') throw await withoutAnswer(deps, door, result);
   if (result.answer.ok) {
-    if (failures > 0) await quietly(endRefusals(deps.db, door.grantId));
+    if (refused) await quietly(endRefusals(deps.db, door.grantId));
     return { value: result.answer.value };
   }
   const { failure } = result.answer;

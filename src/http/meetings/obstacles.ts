@@ -21,17 +21,19 @@ type Obstacles = {
   readonly hostMs: number | null;
   readonly zoomCode: number | null;
   readonly failures: number;
+  /** refusals are on record, of older tokens perhaps */
+  readonly refused: boolean;
   readonly breakerReason: string | null;
   /** not above 0: one caller may try */
   readonly breakerMs: number;
   readonly accountMs: number;
 };
 
-/** Refuses what Zoom would refuse, without asking it: all that was remembered, in one look. `failures` so far. */
-export async function passObstacles(db: Database, door: Door, act: Act): Promise<{ readonly failures: number }> {
+/** Refuses what Zoom would refuse, without asking it: all that was remembered, in one look. `refused`: refusals are on record. */
+export async function passObstacles(db: Database, door: Door, act: Act): Promise<{ readonly refused: boolean }> {
   const { rows } = await sql<Obstacles>`
     select h.reason as "hostReason", extract(epoch from h.until - steward.now())::float8 * 1000 as "hostMs", h.zoom_code as "zoomCode",
-           coalesce(b.failures, 0) as failures, b.reason as "breakerReason",
+           coalesce(b.failures, 0) as failures, exists (select from steward.call_breakers where grant_id = a.grant_id) as refused, b.reason as "breakerReason",
            coalesce(extract(epoch from b.open_until - steward.now())::float8 * 1000, 0) as "breakerMs",
            coalesce(extract(epoch from d.blocked_until - steward.now())::float8 * 1000, 0) as "accountMs"
       from (select ${door.zoomAccountId} as account, ${door.zoomUserId} as host, ${door.grantId}::uuid as grant_id) a
@@ -39,7 +41,16 @@ export async function passObstacles(db: Database, door: Door, act: Act): Promise
       left join steward.grants g on g.id = a.grant_id
       left join steward.call_breakers b on b.grant_id = a.grant_id and b.version = g.version
       left join steward.directories d on d.zoom_account_id = a.account`.execute(db);
-  const { hostReason, hostMs, zoomCode, failures, breakerReason, breakerMs: openMs, accountMs } = rows[0] as Obstacles;
+  const {
+    hostReason,
+    hostMs,
+    zoomCode,
+    failures,
+    refused,
+    breakerReason,
+    breakerMs: openMs,
+    accountMs,
+  } = rows[0] as Obstacles;
   if (hostReason === 'daily_limit' && act !== 'delete')
     throw refuseMeeting('host_daily_limit', { retryAfterSeconds: inSeconds(hostMs ?? 0) });
   if (hostReason === 'cannot_host' && act === 'create')
@@ -54,7 +65,7 @@ export async function passObstacles(db: Database, door: Door, act: Act): Promise
       because: breakerReason,
       retryAfterSeconds: inSeconds(Math.max(openMs, 0)),
     });
-  return { failures };
+  return { refused };
 }
 
 /** What Zoom refuses for want of permission is an interruption; tokens and our application are not the customer's. */

@@ -1,0 +1,75 @@
+import { sql, type Transaction } from 'kysely';
+import type { Database } from '../db/database.ts';
+import type { DB } from '../db/schema.ts';
+import type { Verdict } from './verdict.ts';
+import { secondLookMinutes } from './verification-times.ts';
+
+/** What Zoom refused of the product, as pages name it. */
+const call = 'make or change meetings';
+/** A refusal that no list explains is evidence for so long; meetings that work end it at once. */
+const unexplainedHours = 24;
+
+type Watched = { readonly id: string; readonly grantId: string; readonly state: 'active' | 'interrupted' };
+
+type Refused = {
+  readonly reason: 'missing_permission' | 'missing_scope';
+  /** not older than what no list needs to explain */
+  readonly fresh: boolean;
+  /** younger than the first look, by the time that two looks are apart; true if there was none */
+  readonly newer: boolean;
+  /** why the connection is interrupted */
+  readonly interrupted: string | null;
+};
+
+/**
+ * The last refusal of a call about meetings for want of permission or scope: no such call worked since, nobody
+ * consented anew, and nobody asked for a look since.
+ */
+async function findRefused(db: Database, { id, grantId }: Watched): Promise<Refused | null> {
+  const { rows } = await sql<Refused>`
+    select b.reason, b.failed_at > steward.now() - ${unexplainedHours} * interval '1 hour' as fresh,
+           coalesce(b.failed_at >= c.first_failed_at + ${secondLookMinutes} * interval '1 minute', true) as newer,
+           c.interrupted_reason as interrupted
+      from steward.call_breakers b
+      join steward.grants g on g.id = b.grant_id and b.failed_at >= g.consented_at
+      join steward.org_connections c on c.id = ${id}
+     where b.grant_id = ${grantId} and b.reason in ('missing_permission', 'missing_scope')`.execute(db);
+  return rows[0] ?? null;
+}
+
+/**
+ * Adds to what a look found what it cannot see: calls about meetings that Zoom refuses although listing works
+ * (zoom-api: which privilege gates them is unknown). Explained by something that is listed as missing the refusal counts
+ * until a meeting works again; unexplained for a day. A first look's own refusal is not counted twice: until there is a
+ * newer one, ten minutes later, nothing is concluded.
+ */
+export async function withRefusedMeetings(db: Database, watched: Watched, verdict: Verdict): Promise<Verdict> {
+  const listed =
+    verdict.result === 'passed'
+      ? verdict.warnings
+      : verdict.result === 'failed' && verdict.evidence === 'lists'
+        ? verdict.missing
+        : null;
+  if (listed === null) return verdict;
+  const refused = await findRefused(db, watched);
+  if (!refused) return verdict;
+  const missing = refused.reason === 'missing_scope' ? `scope: ${call}` : `permission to ${call}`;
+  // What was listed as missing then is there again: calls may work as well, and nobody tries while it is interrupted.
+  const given = watched.state === 'interrupted' && refused.interrupted !== missing;
+  if (listed.length === 0 && (given || !refused.fresh)) return verdict;
+  if (watched.state === 'active' && !refused.newer)
+    return refused.fresh ? { result: 'inconclusive', reason: `${call}: refused, and not tried since` } : verdict;
+  return { result: 'failed', missing: [missing, ...listed], evidence: 'calls' };
+}
+
+/** A look that passed ends what was refused before it: calls decide anew. */
+export async function forgetRefusedMeetings(
+  trx: Transaction<DB>,
+  { grantId, lookedAt }: { readonly grantId: string; readonly lookedAt: string },
+): Promise<void> {
+  await sql`
+    delete from steward.call_breakers
+     where grant_id = ${grantId} and reason in ('missing_permission', 'missing_scope') and failed_at <= ${lookedAt}::timestamptz`.execute(
+    trx,
+  );
+}
