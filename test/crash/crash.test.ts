@@ -12,7 +12,7 @@ test.concurrent.for(['postgres', 'redis'] as const)(
       queue,
       kills: 3,
       seed: 11,
-      members: 2_000,
+      members: 1_200,
       parallel: 1,
       killsAStage: 1,
       say: () => {},
