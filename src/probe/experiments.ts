@@ -136,6 +136,21 @@ const deadTokens: Experiment = {
   },
 };
 
+const encodedBasic: Experiment = {
+  name: 'percent-encoded-basic',
+  toggles: ['percent_encoded_basic'],
+  does: 'a refresh with a token that Zoom never gave, the credentials percent-encoded: which of the two Zoom refuses',
+  async run({ zoom }) {
+    const refusal = await zoom.refresh(inventedToken(), 'percent');
+    const { error } = refusal.json;
+    const accepted = tokenError(refusal) !== null;
+    return {
+      readings: { percent_encoded_basic: accepted ? 'accepted' : error === 'invalid_client' ? 'refused' : null },
+      evidence: `HTTP ${refusal.status}, error ${String(error)}`,
+    };
+  },
+};
+
 const stranger: Experiment = {
   name: 'stranger',
   toggles: ['cannot_host_text'],
@@ -182,6 +197,15 @@ const mostCalls = 200;
 /** What is limited by the second is free again. */
 const untilOverMs = 1_500;
 
+/** Which of the four documented headers a 429 carried; null: in a way of its own. */
+function headersReading(told: readonly string[]): string | null {
+  const has = (...names: string[]): boolean => names.every((name) => told.includes(`x-ratelimit-${name}`));
+  if (told.length === 0) return 'missing';
+  if (told.length === 4 && has('category', 'type', 'limit', 'remaining')) return 'sent';
+  if (told.length !== 2) return null;
+  return has('category', 'type') ? 'names_only' : has('limit', 'remaining') ? 'counts_only' : null;
+}
+
 const limits: Experiment = {
   name: 'limits',
   toggles: ['rate_limits', 'retry_after', 'rate_limit_headers'],
@@ -202,7 +226,7 @@ const limits: Experiment = {
       readings: {
         rate_limits: 'on',
         retry_after: retryAfterForm(limited.headers['retry-after']),
-        rate_limit_headers: told.length > 0 ? 'sent' : 'missing',
+        rate_limit_headers: headersReading(told),
       },
       evidence: `429 within ${calls} calls; headers ${told.sort().join(' ') || 'none'}`,
     };
@@ -251,6 +275,7 @@ export const experiments: readonly Experiment[] = [
   me,
   refreshed,
   deadTokens,
+  encodedBasic,
   stranger,
   missingScope,
   largePage,
@@ -271,10 +296,12 @@ export const notByCalls: Readonly<Record<string, string>> = {
   consent_refusal: 'a person who may consent and declines',
   marketplace_state: 'an installation from the Marketplace page',
   page_tokens: 'a walk of a directory of thousands of users, slower than usual',
+  simultaneous_operations: 'two meetings made for one user at the same moment, many times over',
   webhook_delivery: 'a receiver on the internet for some weeks',
   webhook_retries: 'a receiver on the internet that answers 500 at first',
   webhook_body: 'a receiver on the internet that keeps bytes',
   deauthorized_ts: 'a receiver on the internet, and an uninstall',
+  deauthorized_event: 'a receiver on the internet, and an uninstall of a published app and of a private one',
   role_change_event: 'a receiver on the internet, and a changed role',
   validation_signature: 'a receiver on the internet, and a validation',
 };

@@ -64,12 +64,16 @@ export function createZoomSession(deps: {
     return { status, headers: said, json: objectIn(bytes), sentAtMs, answeredAtMs: Date.now() };
   }
 
-  const form = (url: string, fields: Record<string, string>): Promise<ProbeAnswer> =>
+  const form = (
+    url: string,
+    fields: Record<string, string>,
+    encode: (credential: string) => string = (credential) => credential,
+  ): Promise<ProbeAnswer> =>
     send(
       'POST',
       url,
       {
-        Authorization: `Basic ${Buffer.from(`${client.clientId}:${client.secret.reveal()}`).toString('base64')}`,
+        Authorization: `Basic ${Buffer.from(`${encode(client.clientId)}:${encode(client.secret.reveal())}`).toString('base64')}`,
         'Content-Type': 'application/x-www-form-urlencoded',
       },
       new URLSearchParams(fields).toString(),
@@ -89,8 +93,13 @@ export function createZoomSession(deps: {
         body === undefined ? null : JSON.stringify(body),
       );
     },
-    refresh: (token: Secret): Promise<ProbeAnswer> =>
-      form(endpoints.tokenUrl, { grant_type: 'refresh_token', refresh_token: token.reveal() }),
+    /** `percent`: credentials as RFC 6749 asks for; `literal`: as in Zoom's samples */
+    refresh: (token: Secret, credentials: 'literal' | 'percent' = 'literal'): Promise<ProbeAnswer> =>
+      form(
+        endpoints.tokenUrl,
+        { grant_type: 'refresh_token', refresh_token: token.reveal() },
+        credentials === 'percent' ? percentEncoded : undefined,
+      ),
     exchange: (code: Secret, verifier: Secret): Promise<ProbeAnswer> =>
       form(endpoints.tokenUrl, {
         grant_type: 'authorization_code',
@@ -126,6 +135,10 @@ function objectIn(bytes: Buffer): Record<string, unknown> {
     return {};
   }
 }
+
+/** Every byte, so that it shows whatever a client id consists of. */
+const percentEncoded = (text: string): string =>
+  [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 
 /** The grant in an answer of the token endpoint; null: no pair is in it. */
 export function grantIn(answer: ProbeAnswer, before?: ProbeGrant): ProbeGrant | null {

@@ -48,16 +48,11 @@ function limitHeaders(
     iso_date: new Date(untilMs).toISOString(),
     missing: null,
   }[toggles.retry_after];
+  const has = (part: Toggles['rate_limit_headers']): boolean => ['sent', part].includes(toggles.rate_limit_headers);
   return {
     ...(retryAfter === null ? {} : { 'Retry-After': retryAfter }),
-    ...(toggles.rate_limit_headers === 'missing'
-      ? {}
-      : {
-          'X-RateLimit-Category': facts.label,
-          'X-RateLimit-Type': facts.type,
-          'X-RateLimit-Limit': String(facts.limit),
-          'X-RateLimit-Remaining': '0',
-        }),
+    ...(has('names_only') ? { 'X-RateLimit-Category': facts.label, 'X-RateLimit-Type': facts.type } : {}),
+    ...(has('counts_only') ? { 'X-RateLimit-Limit': String(facts.limit), 'X-RateLimit-Remaining': '0' } : {}),
   };
 }
 

@@ -59,7 +59,7 @@ export function judgeParameters(entry: LedgerEntry, given: URLSearchParams, allo
   return !unknown && !repeated;
 }
 
-/** The app that a literal Basic header names, if its secret is right. */
+/** The app that a Basic header names, if its secret is right; a percent-encoded one only where the toggle takes it. */
 export function appOf(state: ZoomState, request: ZoomRequest): App | null {
   const { entry } = request;
   const encoded = /^Basic ([A-Za-z0-9+/]+=*)$/.exec(request.authorization)?.[1];
@@ -77,10 +77,13 @@ export function appOf(state: ZoomState, request: ZoomRequest): App | null {
   // Form encoding of credentials, as RFC 6749 asks for and Zoom's samples do not do.
   const decoded = /%[0-9A-F]{2}/i.test(text) ? safeDecode(text) : null;
   if (decoded !== null) {
-    const named = state.world.apps.get(decoded.slice(0, decoded.indexOf(':')));
+    const colon = decoded.indexOf(':');
+    const named = state.world.apps.get(decoded.slice(0, colon));
     if (named) {
       entry.clientId = named.clientId;
       entry.offences.push('percent_encoded_basic');
+      const accepted = state.toggles().percent_encoded_basic === 'accepted';
+      if (accepted && named.secrets.includes(decoded.slice(colon + 1))) return named;
     }
   }
   return null;

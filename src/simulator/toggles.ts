@@ -81,6 +81,12 @@ const table = {
     ],
     cruel: 'expires_in_null',
   },
+  percent_encoded_basic: {
+    about: 'whether credentials that were percent-encoded before Basic are accepted; judged as an offence either way',
+    source: '?',
+    readings: ['refused', 'accepted'],
+    cruel: 'refused',
+  },
   expires_in: {
     about: 'seconds that an access token is said to live',
     source: 'C',
@@ -174,10 +180,17 @@ const table = {
     cruel: 'missing',
   },
   rate_limit_headers: {
-    about: 'whether 429 carries X-RateLimit-*',
+    about:
+      'which X-RateLimit-* a 429 carries, also of the token endpoint: all, Category and Type, Limit and Remaining, none',
     source: 'F',
-    readings: ['sent', 'missing'],
+    readings: ['sent', 'names_only', 'counts_only', 'missing'],
     cruel: 'missing',
+  },
+  simultaneous_operations: {
+    about: 'what becomes of an operation while another one on the same user or meeting is under way: done, or 429',
+    source: 'F',
+    readings: ['done', 'refused'],
+    cruel: 'refused',
   },
   webhook_delivery: {
     about:
@@ -203,6 +216,13 @@ const table = {
     source: 'F',
     readings: ['number_outside', 'text_inside', 'both'],
     cruel: 'text_inside',
+  },
+  deauthorized_event: {
+    about:
+      'whether app_deauthorized comes at all: to a public app, while a private one learns of it from invalid_grant',
+    source: 'C',
+    readings: ['public_app', 'private_app'],
+    cruel: 'private_app',
   },
   role_change_event: {
     about: 'whether a changed role fires user.updated, and whether that names it by id or by name',

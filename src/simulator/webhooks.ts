@@ -27,7 +27,7 @@ export type Subscription = { readonly clientId: string; readonly url: string; re
 export type Webhooks = {
   subscribe(subscription: Subscription): void;
   send(clientId: string, body: WebhookBody): void;
-  /** app_deauthorized: the app was taken off an account, or a grant was revoked */
+  /** app_deauthorized: the app was taken off an account, or a grant was revoked; a private app is told nothing */
   deauthorized(facts: { clientId: string; accountId: string; userId: string }): void;
   subscribers(): readonly string[];
   list(): readonly Webhook[];
@@ -196,7 +196,10 @@ export function createWebhooks(deps: {
       wake();
     },
     send,
-    deauthorized: (facts) => send(facts.clientId, deauthorizedBody(toggles().deauthorized_ts, clock.nowMs(), facts)),
+    deauthorized(facts) {
+      if (toggles().deauthorized_event === 'private_app') return;
+      send(facts.clientId, deauthorizedBody(toggles().deauthorized_ts, clock.nowMs(), facts));
+    },
     subscribers: () => [...subscribed.keys()],
     list: () => owed,
     attempts: () => [...attempts],

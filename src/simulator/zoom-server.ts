@@ -5,6 +5,7 @@ import type { Answer } from './answers.ts';
 import { faultyAnswer } from './fault-answers.ts';
 import type { Fault } from './faults.ts';
 import type { LedgerEntry } from './ledger.ts';
+import { createOperations } from './operations.ts';
 import { isRightHost, judgeUrl, noteCaller, readBody, type ZoomRequest } from './request.ts';
 import { matchRoute, nowhere } from './routes.ts';
 import { skewMs } from './simulated-clock.ts';
@@ -47,6 +48,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTi
 
 /** The port that plays Zoom: reads a request, judges it, lets the endpoint act, and does what faults ask for. */
 export function createZoomServer(state: ZoomState, tls?: Tls): Server {
+  const operations = createOperations();
   const connections = new WeakMap<Socket, number>();
   let connectionsMade = 0;
 
@@ -56,12 +58,14 @@ export function createZoomServer(state: ZoomState, tls?: Tls): Server {
     matched: ReturnType<typeof matchRoute>,
   ): Promise<void> {
     const { entry } = request;
+    const busy = operations.begin(request, state.toggles().simultaneous_operations);
+    const act = (): Answer => busy ?? matched.handle(state, request);
     const fault = state.faults.take(matched.endpoint, entry.clientId);
     entry.fault = fault?.kind ?? null;
     const actsFirst = !fault || (fault.when ?? (fault.kind === 'truncate' ? 'after' : 'before')) === 'after';
-    const acted = actsFirst ? matched.handle(state, request) : undefined;
+    const acted = actsFirst ? act() : undefined;
     if (fault && !(await disturb(fault, response, entry))) return;
-    const final = (fault && faultyAnswer(state, fault)) ?? acted ?? matched.handle(state, request);
+    const final = (fault && faultyAnswer(state, fault)) ?? acted ?? act();
     entry.status = final.status;
     entry.code ??= codeOf(final);
     if (response.destroyed || response.socket?.destroyed) {

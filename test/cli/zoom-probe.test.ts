@@ -56,6 +56,7 @@ const harmless = [
   'missing_scope_status',
   'old_access_token',
   'page_size_above_300',
+  'percent_encoded_basic',
   'token_error',
   'token_success',
 ];
@@ -67,8 +68,8 @@ describe('the report names the readings that the simulator was set to', () => {
     // Under cruel Zoom says null where it should say the seconds.
     expect(known).toEqual(name === 'kind' ? [...harmless, 'expires_in'].sort() : harmless);
     expect(told.split('\n').filter((line) => /^(me|refresh|large-page): /.test(line))).toHaveLength(3);
-    // The one thing that is not as documented is what it wants to know.
-    expect(judgement.findings.map(({ rule }) => rule)).toEqual(['page_too_large']);
+    // What is not as documented is what it wants to know.
+    expect(judgement.findings.map(({ rule }) => rule)).toEqual(['percent_encoded_basic', 'page_too_large']);
   });
 
   test.each(['kind', 'cruel'] as const)('under %s, with everything', async (name) => {

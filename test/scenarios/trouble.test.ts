@@ -78,8 +78,12 @@ describe.each(profiles)('trouble of our own, and of others, at a $name Zoom', (p
   });
 
   it('the echo of our own revocation after a reconnect changes nothing; a signing-oracle attempt gets nothing', async () => {
-    // Late whatever the profile says: the echo must come after the reconnect, and come.
-    const zoom = await play(database.db, profile, { revoke_reach: 'account', webhook_delivery: 'late' });
+    // Late whatever the profile says: the echo must come after the reconnect, and come, as it does to a public app.
+    const zoom = await play(database.db, profile, {
+      revoke_reach: 'account',
+      webhook_delivery: 'late',
+      deauthorized_event: 'public_app',
+    });
     const acme = await zoom.organization('acc_a');
     const url = await zoom.listen();
     const { id, grant_id } = await zoom.connect(acme, 'acc_a_admin');

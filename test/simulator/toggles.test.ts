@@ -210,7 +210,41 @@ const probes: Readonly<Record<ToggleName, (simulator: Simulator) => Promise<stri
     const said = headers['retry-after'];
     return said === undefined ? 'none' : /^\d+$/.test(said) ? 'seconds' : /^\d{4}-/.test(said) ? 'iso' : 'http';
   },
-  rate_limit_headers: async (simulator) => String((await limited(simulator)).headers['x-ratelimit-type']),
+  async rate_limit_headers(simulator) {
+    const told = Object.keys((await limited(simulator)).headers).filter((name) => name.startsWith('x-ratelimit-'));
+    // The token endpoint says the same as the API.
+    simulator.control.addFault({ endpoint: 'oauth.refresh', kind: 'too_many_requests' });
+    const refused = await refresh(simulator, 'x');
+    expect(refused.status).toBe(429);
+    expect(Object.keys(refused.headers).filter((name) => name.startsWith('x-ratelimit-'))).toEqual(told);
+    return told.sort().join();
+  },
+  async simultaneous_operations(simulator) {
+    const pair = await connect(simulator);
+    const make = (who: string) => call(simulator, pair, `POST /users/${who}/meetings`, { topic: 'T' });
+    const { id } = simulator.control.addFault({ endpoint: 'meetings.create', kind: 'hold' });
+    const first = make('zu_1');
+    await simulator.control.waitForCalls({ endpoint: 'meetings.create', count: 1 });
+    const meanwhile = await make('zu_1');
+    // Another host, and a look at the same one, are not in the way.
+    expect((await make('zu_2')).status).toBe(201);
+    expect((await call(simulator, pair, 'GET /users/zu_1')).status).toBe(200);
+    simulator.control.releaseFault({ id });
+    expect((await first).status).toBe(201);
+    expect((await make('zu_1')).status).toBe(201);
+    return `${meanwhile.status} ${meanwhile.headers['retry-after']} ${meanwhile.headers['x-ratelimit-type']}`;
+  },
+  async percent_encoded_basic(simulator) {
+    const { refresh: token } = await connect(simulator);
+    const encoded = { clientId: 'sim%5Fadmin%5Fapp', secret: 'sim%2Dadmin%2Dsecret' };
+    expect((await refresh(simulator, token, { ...encoded, secret: 'sim%2Dother' })).json['error']).toBe(
+      'invalid_client',
+    );
+    const { status } = await refresh(simulator, token, encoded);
+    // Taken or not, it is not how Zoom's samples do it.
+    expect(simulator.judge().findings.map(({ rule }) => rule)).toEqual(Array(2).fill('percent_encoded_basic'));
+    return String(status);
+  },
   webhook_delivery: (simulator) =>
     withReceiver(simulator, async (receiver, settle) => {
       for (const userId of ['zu_0', 'zu_1', 'zu_2', 'zu_3', 'zu_4', 'zu_5'])
@@ -247,6 +281,14 @@ const probes: Readonly<Record<ToggleName, (simulator: Simulator) => Promise<stri
       await settle();
       const { event_ts, payload } = receiver.taken.at(-1)?.json ?? {};
       return `${typeof event_ts} ${typeof (payload as Record<string, unknown>)['event_ts']}`;
+    }),
+  deauthorized_event: (simulator) =>
+    withReceiver(simulator, async (receiver, settle) => {
+      simulator.control.uninstallApp({ clientId: admin.clientId, accountId: account });
+      await settle();
+      // Nothing else is kept from a private app, and its grants are as dead.
+      expect(simulator.control.grants().every(({ ended }) => ended === 'uninstalled')).toBe(true);
+      return receiver.events().join();
     }),
   role_change_event: (simulator) =>
     withReceiver(simulator, async (receiver, settle) => {
