@@ -77,6 +77,8 @@ describe.each(profiles)('one Zoom account in two organizations, at a $name Zoom'
     expect(rows).toHaveLength(1);
     await zoom.disconnect(bolt);
     await zoom.settle();
+    // Unused directories are looked for every five minutes.
+    await zoom.wait(6);
     await zoom.tick();
     expect(revoked(zoom)).toBe(1);
     expect(await zoom.db.selectFrom('steward.directories').select('zoom_account_id').execute()).toEqual([]);
