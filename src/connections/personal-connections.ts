@@ -119,9 +119,15 @@ export async function settlePersonalConnections(
   { limit = 500 }: { readonly limit?: number } = {},
 ): Promise<number> {
   return db.transaction().execute(async (trx) => {
-    const { rows } = await sql<{ id: string; organizationId: string; memberId: string; state: PersonalState }>`
+    const { rows } = await sql<{
+      id: string;
+      organizationId: string;
+      memberId: string;
+      state: PersonalState;
+      deadReason: string | null;
+    }>`
       with due as (
-        select p.id, case g.state when 'living' then 'active' when 'suspect' then 'suspect' else 'broken' end as state
+        select p.id, case when g.state = 'dead' then g.dead_reason end as dead_reason, case g.state when 'living' then 'active' when 'suspect' then 'suspect' else 'broken' end as state
           from steward.personal_connections p join steward.grants g on g.id = p.grant_id
          where p.state in ('active', 'suspect', 'broken')
            -- Whoever just consented may be this one: their new pair is on its way.
@@ -130,8 +136,11 @@ export async function settlePersonalConnections(
          order by p.id limit ${limit} for update of p skip locked)
       update steward.personal_connections p set state = due.state, changed_at = steward.now()
         from due where p.id = due.id
-      returning p.id, p.organization_id as "organizationId", p.member_id as "memberId", p.state`.execute(trx);
-    for (const row of rows) await tell(trx, { ...row, actor: 'zoom' });
+      returning p.id, p.organization_id as "organizationId", p.member_id as "memberId", p.state, due.dead_reason as "deadReason"`.execute(
+      trx,
+    );
+    for (const { deadReason, ...row } of rows)
+      await tell(trx, { ...row, actor: 'zoom', ...(deadReason === null ? {} : { reason: deadReason }) });
     return rows.length;
   });
 }

@@ -392,8 +392,8 @@ export interface GrantsTable {
   zoom_user_email: string | null;
   /** living and suspect are usable. */
   state: 'living' | 'suspect' | 'dead' | 'retiring' | 'gone';
-  /** Why it is dead; the last four are our own making. */
-  dead_reason: 'revoked' | 'user_removed' | 'app_uninstalled' | 'grant_expired' | 'refresh_lost' | 'key_lost' | 'app_changed' | 'restored' | null;
+  /** Why it is dead; the last five are our own making. */
+  dead_reason: 'revoked' | 'user_removed' | 'app_uninstalled' | 'grant_expired' | 'refresh_lost' | 'key_lost' | 'app_changed' | 'restored' | 'import_refused' | null;
   /** Grows when the tokens change, and only then. */
   version: Generated<number>;
   /** Access token, sealed (v1.keyId.iv.ciphertext.tag). */
@@ -434,6 +434,8 @@ export interface GrantsTable {
   revoked_at: Timestamp | null;
   /** When owners were told that the consent nears the age at which it may end; null: not since the consent. */
   age_told_at: Timestamp | null;
+  /** Imported, and Zoom has not said yet that the pair is of the person it was filed under: not used for meetings. */
+  unproven: Generated<boolean>;
 }
 
 /** What webhooks lately asked us to look at: at most one look a subject and minute. */

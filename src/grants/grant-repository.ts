@@ -8,7 +8,7 @@ import { notifyGrant } from './wake.ts';
 
 export type GrantState = 'living' | 'suspect' | 'dead' | 'retiring' | 'gone';
 
-/** Why a grant is dead. The last four are of our own making and named as ours, never as the customer's. */
+/** Why a grant is dead. The last five are of our own making and named as ours, never as the customer's. */
 export type DeadReason =
   | 'revoked'
   | 'user_removed'
@@ -17,7 +17,8 @@ export type DeadReason =
   | 'refresh_lost'
   | 'key_lost'
   | 'app_changed'
-  | 'restored';
+  | 'restored'
+  | 'import_refused';
 
 export type Tokens = Extract<TokenAnswer, { kind: 'tokens' }>;
 
@@ -86,7 +87,9 @@ export async function fileGrant(trx: Transaction<DB>, vault: Vault, grant: Grant
            key_id = excluded.key_id, access_expires_at = excluded.access_expires_at, scopes = excluded.scopes,
            api_base = excluded.api_base, consented_at = excluded.consented_at, refreshed_at = excluded.refreshed_at,
            zoom_user_email = coalesce(excluded.zoom_user_email, held.zoom_user_email),
-           retire_until = null, release_organization_id = null, revoke_outcome = null, age_told_at = null`.execute(trx);
+           retire_until = null, release_organization_id = null, revoke_outcome = null, age_told_at = null, unproven = false`.execute(
+    trx,
+  );
   await notifyGrant(trx, grantId);
   return { grantId, version, previousState: held?.state ?? null };
 }

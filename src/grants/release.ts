@@ -8,7 +8,12 @@ import { notifyGrant } from './wake.ts';
 
 const retireMs = 24 * 60 * 60_000;
 
-export type RevokeOutcome = 'revoked' | 'already_dead' | 'not_revoked: account in use' | 'grant_not_revoked';
+export type RevokeOutcome =
+  | 'revoked'
+  | 'already_dead'
+  | 'not_revoked: account in use'
+  | 'grant_not_revoked'
+  | 'not_revoked: imported for another user';
 
 /** What an owner is told when Zoom did not confirm the revocation. */
 export const grantNotRevokedSentence =

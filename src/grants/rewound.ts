@@ -36,7 +36,7 @@ export async function recordRewound(
      where ${isOfRewoundTime}
        and (g.suspect_since is not null
             -- A death of before that time is what it was.
-            or g.state = 'dead' and g.dead_reason <> 'key_lost'
+            or g.state = 'dead' and g.dead_reason not in ('key_lost', 'import_refused')
                and exists (select from steward.audit_log a
                             where a.subject_id = g.id and a.action = 'grant.dead' and a.at > ${to}::timestamptz))
      returning g.id`.execute(trx);

@@ -3,7 +3,7 @@ import type { Actor } from '../../db/audit-repository.ts';
 import type { Database } from '../../db/database.ts';
 import { insertOutbox } from '../../db/outbox-repository.ts';
 import type { DB } from '../../db/schema.ts';
-import { fileGrant, lockZoomAccount } from '../../grants/grant-repository.ts';
+import { type DeadReason, fileGrant, lockZoomAccount } from '../../grants/grant-repository.ts';
 import type { TrustedApi } from '../../grants/token-facts.ts';
 import type { Vault } from '../../grants/vault.ts';
 import { Secret } from '../../secret.ts';
@@ -19,7 +19,9 @@ export type ImportRefusal =
   | 'grant_ended'
   | 'member_twice'
   /** the same Zoom user with other tokens: at most one of the pairs lives */
-  | 'zoom_user_twice';
+  | 'zoom_user_twice'
+  /** the same tokens for another Zoom user: at most one of them is theirs */
+  | 'tokens_twice';
 
 type Decision =
   | { readonly kind: 'new' }
@@ -59,8 +61,9 @@ async function decide(db: Database | Transaction<DB>, clientId: string, line: Im
     ownGrant: string | null;
     grantId: string | null;
     grantState: string | null;
+    deadReason: string | null;
   }>`
-    select m.id is not null as member, p.state as own, p.grant_id as "ownGrant", g.id as "grantId", g.state as "grantState"
+    select m.id is not null as member, p.state as own, p.grant_id as "ownGrant", g.id as "grantId", g.state as "grantState", g.dead_reason as "deadReason"
       from (select 1) one
       left join steward_app.members m on m.id = ${line.memberId} and m.active
       left join steward.personal_connections p on p.member_id = m.id and p.organization_id = m.organization_id
@@ -69,6 +72,9 @@ async function decide(db: Database | Transaction<DB>, clientId: string, line: Im
                                 and g.zoom_user_id = ${line.zoomUserId} and g.state <> 'gone'`.execute(db);
   const found = rows[0];
   if (!found?.member) return { kind: 'refused', why: 'no_active_member' };
+  // What an earlier file had wrong, this one may have right.
+  const again = found.deadReason === ('import_refused' satisfies DeadReason);
+  if (again && (found.own === null || found.ownGrant === found.grantId)) return { kind: 'new' };
   if (found.grantId !== null && found.ownGrant === found.grantId) return { kind: 'done_before' };
   if (found.own !== null) return { kind: 'refused', why: 'has_own' };
   if (found.grantId === null) return { kind: 'new' };
@@ -102,12 +108,13 @@ async function take(trx: Transaction<DB>, line: ImportLine, options: ImportOptio
   const accessUntil = line.accessToken === undefined ? null : (line.accessExpiresAt ?? null);
   await sql`
     update steward.grants
-       set access_expires_at = case when ${accessUntil}::timestamptz is null then steward.now()
+       set unproven = true,
+           access_expires_at = case when ${accessUntil}::timestamptz is null then steward.now()
                                     else least(${accessUntil}::timestamptz, steward.now() + interval '1 hour') end,
            consented_at = least(coalesce(${line.consentedAt ?? null}::timestamptz, steward.now()), steward.now())
      where id = ${grantId}`.execute(trx);
   await activatePersonal(trx, { memberId, grantId, actor });
-  // One cheap call: a pair that the main app had used up is found now, not with the first meeting.
+  // One cheap call: a pair that the main app had used up, or filed under another person, is found now; a meeting before it asks as well.
   await insertOutbox(trx, { job: 'verify-admin-role', key: grantId, payload: { grantId, probe: true } });
   return decision;
 }
@@ -125,6 +132,7 @@ export async function importPersonal(
   const summary: ImportSummary = { taken: 0, joined: 0, doneBefore: 0, refused: 0, reasons: {}, lines: [] };
   const members = new Set<string>();
   const users = new Map<string, string>();
+  const tokens = new Map<string, string>();
   const refuse = (line: number, problem: string): void => {
     summary.refused += 1;
     const reason = problem.startsWith('not as documented') ? 'not as documented' : problem;
@@ -144,6 +152,7 @@ export async function importPersonal(
     const [user, fingerprint] = [userOf(line), fingerprintOf(line)];
     if (members.has(line.memberId)) refuse(at, 'member_twice' satisfies ImportRefusal);
     else if ((users.get(user) ?? fingerprint) !== fingerprint) refuse(at, 'zoom_user_twice' satisfies ImportRefusal);
+    else if ((tokens.get(fingerprint) ?? user) !== user) refuse(at, 'tokens_twice' satisfies ImportRefusal);
     else {
       const decision = options.apply
         ? await db.transaction().execute((trx) => take(trx, line, options))
@@ -154,6 +163,7 @@ export async function importPersonal(
       else summary.taken += 1;
       members.add(line.memberId);
       users.set(user, fingerprint);
+      tokens.set(fingerprint, user);
     }
   }
   return { ...summary, stopped: false };

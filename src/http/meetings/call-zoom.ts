@@ -1,6 +1,7 @@
 import { blockDirectory } from '../../connections/directory-walk-repository.ts';
 import { hintAccount } from '../../connections/hint-account.ts';
 import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
+import { proveImported } from '../../connections/personal/prove-imported.ts';
 import type { CallResult, GrantAuth } from '../../grants/call.ts';
 import type { ZoomAnswer, ZoomFailure } from '../../zoom/api.ts';
 import type { ApiError } from '../api-error.ts';
@@ -32,7 +33,8 @@ export async function callZoom<T>(
   act: Act,
   work: (auth: GrantAuth) => Promise<ZoomAnswer<T>>,
 ): Promise<{ readonly value: T } | 'gone'> {
-  const { refused } = await passObstacles(deps.db, door, act);
+  const { refused, unproven } = await passObstacles(deps.db, door, act);
+  if (unproven) await proveDoor(deps, door);
   const result = await deps.grants.call(door.grantId, work, { patienceMs: tokenPatienceMs });
   if (result.kind !== 'answer') throw await withoutAnswer(deps, door, result);
   if (result.answer.ok) {
@@ -42,6 +44,14 @@ export async function callZoom<T>(
   const { failure } = result.answer;
   if (failure.kind === 'not_found' && act !== 'create') return 'gone';
   throw await afterFailure(deps, door, act, failure);
+}
+
+/** Refuses what an import filed under a person, unless Zoom says that it is theirs. */
+export async function proveDoor(deps: MeetingDeps, { grantId }: Door): Promise<void> {
+  const proved = await proveImported(deps, grantId, { patienceMs: tokenPatienceMs });
+  if (proved === 'refused') throw refuseMeeting('interrupted', { because: 'import_refused' });
+  if (proved === 'unknown')
+    throw refuseMeeting('temporarily_unavailable', { because: 'unproven', retryAfterSeconds: 1 });
 }
 
 /** No call was answered: the token was not to be had, or is refused again and again. */

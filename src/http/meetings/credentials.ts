@@ -5,7 +5,7 @@ import type { AccessTokenResult } from '../../grants/access-token.ts';
 import type { Secret } from '../../secret.ts';
 import type { ServiceKey } from '../service-keys.ts';
 import type { CredentialsRequest } from './bodies.ts';
-import { tokenPatienceMs } from './call-zoom.ts';
+import { proveDoor, tokenPatienceMs } from './call-zoom.ts';
 import { doorOf } from './change-meeting.ts';
 import { type Door, findNewDoor, findOnlyHost, type KnownMeeting, type MeetingDeps } from './door.ts';
 import { passObstacles } from './obstacles.ts';
@@ -58,7 +58,8 @@ export async function handOutCredentials(
   meeting?: KnownMeeting,
 ) {
   const { door, organizationId, memberId, subjectId, ...about } = await doorFor(deps, asked, meeting);
-  await passObstacles(deps.db, door, asked.purpose === 'create' ? 'create' : 'delete');
+  const { unproven } = await passObstacles(deps.db, door, asked.purpose === 'create' ? 'create' : 'delete');
+  if (unproven) await proveDoor(deps, door);
   const { token, apiBase, version } = await findToken(deps, door, asked.refusedFingerprint);
   const expiresAt = await deps.db.transaction().execute(async (trx) => {
     const { rows } = await sql<{ expiresAt: Date }>`

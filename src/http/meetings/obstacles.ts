@@ -23,6 +23,8 @@ type Obstacles = {
   readonly failures: number;
   /** refusals are on record, of older tokens perhaps */
   readonly refused: boolean;
+  /** imported, and nobody has asked Zoom yet whose it is */
+  readonly unproven: boolean;
   readonly breakerReason: string | null;
   /** not above 0: one caller may try */
   readonly breakerMs: number;
@@ -30,10 +32,14 @@ type Obstacles = {
 };
 
 /** Refuses what Zoom would refuse, without asking it: all that was remembered, in one look. `refused`: refusals are on record. */
-export async function passObstacles(db: Database, door: Door, act: Act): Promise<{ readonly refused: boolean }> {
+export async function passObstacles(
+  db: Database,
+  door: Door,
+  act: Act,
+): Promise<Pick<Obstacles, 'refused' | 'unproven'>> {
   const { rows } = await sql<Obstacles>`
     select h.reason as "hostReason", extract(epoch from h.until - steward.now())::float8 * 1000 as "hostMs", h.zoom_code as "zoomCode",
-           coalesce(b.failures, 0) as failures, exists (select from steward.call_breakers where grant_id = a.grant_id) as refused, b.reason as "breakerReason",
+           coalesce(b.failures, 0) as failures, coalesce(g.unproven, false) as unproven, exists (select from steward.call_breakers where grant_id = a.grant_id) as refused, b.reason as "breakerReason",
            coalesce(extract(epoch from b.open_until - steward.now())::float8 * 1000, 0) as "breakerMs",
            coalesce(extract(epoch from d.blocked_until - steward.now())::float8 * 1000, 0) as "accountMs"
       from (select ${door.zoomAccountId} as account, ${door.zoomUserId} as host, ${door.grantId}::uuid as grant_id) a
@@ -47,6 +53,7 @@ export async function passObstacles(db: Database, door: Door, act: Act): Promise
     zoomCode,
     failures,
     refused,
+    unproven,
     breakerReason,
     breakerMs: openMs,
     accountMs,
@@ -65,7 +72,7 @@ export async function passObstacles(db: Database, door: Door, act: Act): Promise
       because: breakerReason,
       retryAfterSeconds: inSeconds(Math.max(openMs, 0)),
     });
-  return { refused };
+  return { refused, unproven };
 }
 
 /** What Zoom refuses for want of permission is an interruption; tokens and our application are not the customer's. */

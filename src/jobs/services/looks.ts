@@ -7,6 +7,7 @@ import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
 import { type Lookup, lookUpAddress } from '../../connections/look-up-address.ts';
 import { personalDepsOf } from '../../connections/personal/consents.ts';
 import { identifyConsent } from '../../connections/personal/identify-consent.ts';
+import { proveImported } from '../../connections/personal/prove-imported.ts';
 import { settlePersonalConnections } from '../../connections/personal-connections.ts';
 import { syncDirectory } from '../../connections/sync-directory.ts';
 import { StewardError } from '../../errors.ts';
@@ -97,7 +98,11 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
         : done(identified);
     },
     async lookAtGrant(grantId, { signal, probe }) {
-      const row = await db.selectFrom('steward.grants').select('state').where('id', '=', grantId).executeTakeFirst();
+      const row = await db
+        .selectFrom('steward.grants')
+        .select(['state', 'unproven'])
+        .where('id', '=', grantId)
+        .executeTakeFirst();
       if (!row) return { kind: 'gone', reason: 'the grant is gone' };
       if (row.state === 'retiring') {
         const retired = await grants.retire(grantId);
@@ -106,7 +111,8 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
           : { kind: 'again', afterMs: retireAgainMs, reason: retired.why };
       }
       // One cheap call: a token that Zoom refuses is refreshed, and what the token endpoint says then counts.
-      if (probe && (row.state === 'living' || row.state === 'suspect'))
+      if (row.unproven) await proveImported(connections, grantId, { signal });
+      else if (probe && (row.state === 'living' || row.state === 'suspect'))
         await grants.call(grantId, (auth) => connections.api.me(auth), { signal });
       const looked = await grants.secondLook(grantId);
       await settlePersonalConnections(db);
