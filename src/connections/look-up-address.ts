@@ -4,9 +4,12 @@ import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
 import { findDirectoryGrant } from './sync-directory.ts';
+import { wantWalk } from './want-walk.ts';
 
 /** Single look-ups of one account within a minute, found or not, at most: the walk finds everybody else. */
 const lookupsPerMinute = 60;
+/** Beyond that one walk answers for all of them; made for joiners at most so often, however long they keep coming. */
+const walkAgainAfterMinutes = 10;
 /** An address that Zoom did not know is asked about again after this long. */
 const askAgainAfterMinutes = 10;
 
@@ -16,6 +19,8 @@ export type Lookup =
   | { readonly state: 'none' }
   /** nothing to look up: no verified address, or answered already */
   | { readonly state: 'not_needed' }
+  /** too many at once: a walk that is owed, or began after they came, answers for them */
+  | { readonly state: 'walk' }
   | { readonly state: 'later'; readonly reason: string; readonly retryInMs: number };
 
 /** What there is to ask, or why not. */
@@ -35,6 +40,24 @@ async function findQuestion(deps: DirectoryDeps, zoomAccountId: string, memberId
     deps.db,
   );
   return rows[0] ?? null;
+}
+
+/**
+ * Leaves a joiner who is one too many for this minute to a walk: one that is under way and began after they came, else
+ * one more – unless the last is too young, or was refused, and so says nothing of joiners.
+ */
+async function leaveToWalk(deps: DirectoryDeps, zoomAccountId: string, memberId: string): Promise<Lookup> {
+  return deps.db.transaction().execute(async (trx): Promise<Lookup> => {
+    const { rows } = await sql<{ answers: boolean; due: boolean }>`
+      select coalesce(d.walk_started_at >= f.address_since, false) as answers,
+             d.walk_id is null and d.refused is null
+               and coalesce(d.synced_at <= steward.now() - ${walkAgainAfterMinutes} * interval '1 minute', true) as due
+        from steward.directories d left join steward.member_facts f on f.member_id = ${memberId}
+       where d.zoom_account_id = ${zoomAccountId}`.execute(trx);
+    const { answers = false, due = false } = rows[0] ?? {};
+    if (due) await wantWalk(trx, zoomAccountId);
+    return answers || due ? { state: 'walk' } : { state: 'later', reason: 'lookups', retryInMs: 60_000 };
+  });
 }
 
 /**
@@ -59,7 +82,7 @@ async function revealMember(
 /**
  * Looks a joiner up at Zoom with one GET, so that nobody is `checking` until the next walk (behaviour §4). The answer
  * becomes a fact – a user of the directory, or an address Zoom does not know – and the member is said to have
- * changed, in one transaction. At most 60 a minute and account.
+ * changed, in one transaction. At most 60 a minute and account; who comes beyond is left to one walk.
  */
 export async function lookUpAddress(
   deps: DirectoryDeps,
@@ -73,7 +96,7 @@ export async function lookUpAddress(
   if (!question) return { state: 'not_needed' };
   if (await revealMember(deps, { zoomAccountId, memberId, key: question.key })) return { state: 'found' };
   if (question.blockedMs > 0) return { state: 'later', reason: 'blocked', retryInMs: Math.ceil(question.blockedMs) };
-  if (question.busy) return { state: 'later', reason: 'lookups', retryInMs: 60_000 };
+  if (question.busy) return leaveToWalk(deps, zoomAccountId, memberId);
   const grantId = await findDirectoryGrant(deps.db, zoomAccountId);
   if (grantId === null) return { state: 'later', reason: 'no grant', retryInMs: 60_000 };
   const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, question.email), signal ? { signal } : {});

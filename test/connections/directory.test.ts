@@ -525,6 +525,56 @@ describe('looking up a joiner', () => {
     expect(await look(joiner)).toEqual({ state: 'none' });
   });
 
+  it('beyond the bound wants one walk for all, not while the last one is young or was refused', async () => {
+    const { db, play, organization, account, scripted, sync, match } = await setting({ users: 4 });
+    await match();
+    const look = (memberId: string) => lookUpAddress(play.deps, { zoomAccountId: account, memberId });
+    const fillMinute = () =>
+      sql`insert into steward.directory_lookups select ${account}, 'x' || n, steward.now() from generate_series(1, 60) n
+          on conflict (zoom_account_id, address_key) do update set looked_up_at = excluded.looked_up_at`.execute(db);
+    const join = async (name: string) => {
+      const id = await insertMember(organization.id, organization.domain, name);
+      await sql`insert into steward.member_facts (organization_id, member_id, active, in_rollout, opted_out, personal, address_key, address_since, match)
+                select organization_id, id, true, true, false, 'none', steward.address_key(email), steward.now(), 'checking'
+                  from steward_app.members where id = ${id}`.execute(db);
+      return id;
+    };
+    const walksOwed = async () => {
+      const all = (await owed(db)).filter(({ job }) => job === 'sync-zoom-directory');
+      await sql`delete from steward.outbox`.execute(db);
+      return all.map(({ payload }) => payload);
+    };
+    const later = { state: 'later', reason: 'lookups', retryInMs: 60_000 };
+    await walksOwed();
+    await fillMinute();
+    const first = await join('fred');
+    expect(await look(first)).toEqual(later);
+    expect(await walksOwed()).toEqual([]);
+    await advanceClock(db, '10 minutes');
+    await fillMinute();
+    expect(await look(first)).toEqual({ state: 'walk' });
+    expect(await walksOwed()).toEqual([{ zoomAccountId: account, seen: expect.any(Number) }]);
+    // Under way: it answers for who came before it began, and for nobody else.
+    scripted.zoom.users.push({ id: 'zu-fred', email: `fred@${organization.domain}`, account });
+    scripted.zoom.override['users:pending'] = async () => {
+      delete scripted.zoom.override['users:pending'];
+      await advanceClock(db, '1 second');
+      expect(await look(first)).toEqual({ state: 'walk' });
+      expect(await look(await join('gina'))).toEqual(later);
+      expect(await walksOwed()).toEqual([]);
+      return null;
+    };
+    expect(await sync()).toMatchObject({ state: 'done', users: 6, runs: 1 });
+    expect(await look(first)).toEqual({ state: 'not_needed' });
+    await advanceClock(db, '11 minutes');
+    await fillMinute();
+    await walksOwed();
+    await sql`update steward.directories set refused = '{}' where zoom_account_id = ${account}`.execute(db);
+    expect(await look(await join('hugo'))).toEqual(later);
+    expect(await walksOwed()).toEqual([]);
+    expect(scripted.zoom.calls).not.toContain('user');
+  });
+
   it('is kept by a walk that passed the page before, and a walk that began later decides again', async () => {
     const { play, scripted, organization, account, sync, stored } = await setting({ users: 4 });
     const joiner = await insertMember(organization.id, organization.domain, 'emil');
