@@ -81,3 +81,14 @@ export async function advanceToMorning(db: Database, interval: string): Promise<
     db,
   );
 }
+
+/** From here on the database's clock stands still and moves only by advanceClock: seconds can be counted exactly. */
+export async function stopClock(db: Database): Promise<void> {
+  const { rows } = await sql<{ at: string }>`select steward.now()::text as at`.execute(db);
+  await sql
+    .raw(
+      `create or replace function steward.now() returns timestamptz language sql stable parallel safe
+         return timestamptz '${rows[0]?.at}' + (select offset_by from steward.clock)`,
+    )
+    .execute(db);
+}

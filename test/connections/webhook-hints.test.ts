@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { confirmCandidate } from '../../src/connections/confirm-candidate.ts';
 import { type GoodWebhook, receiveWebhook } from '../../src/connections/hint-webhook.ts';
 import { activatePersonal } from '../../src/connections/personal-connections.ts';
@@ -11,11 +11,13 @@ import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
 import { readWebhook, webhookId } from '../../src/zoom/webhook-notice.ts';
 import { useDatabase } from '../support/database.ts';
 import { advance, connectActive, consent, owed } from './connecting.ts';
-import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
+import { advanceClock, connectionRow, insertOrganization, stopClock, toldTypes } from './organization.ts';
 import { createOwedRunner } from './run-owed.ts';
 import { failure, playConnections } from './scripted-zoom.ts';
 
 const database = useDatabase({ max: 20 });
+// Looks are counted in seconds: on a busy machine real ones would go by in between.
+beforeAll(() => stopClock(database.db));
 let told = 0;
 
 /** A webhook as the path hands it over. */
@@ -49,7 +51,7 @@ async function setting() {
   /** Looks at this connection that are owed, and after how many seconds each. */
   const looks = async (subject = connectionId) => {
     const { rows } = await sql<{ s: number }>`
-      select round(extract(epoch from available_at - steward.now()))::int as s from steward.outbox
+      select extract(epoch from available_at - steward.now())::float8 as s from steward.outbox
        where job = 'verify-admin-role' and key = ${subject} order by id`.execute(db);
     return rows.map(({ s }) => s);
   };
