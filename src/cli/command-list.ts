@@ -4,8 +4,10 @@ import { deadLetters } from './commands/dead-letters.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
 import { disconnect } from './commands/disconnect.ts';
+import { disconnectPersonalCommand } from './commands/disconnect-personal.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
+import { extendDeadlineCommand } from './commands/extend-deadline.ts';
 import { importCommand } from './commands/import.ts';
 import { keys } from './commands/keys.ts';
 import { mappings } from './commands/mappings.ts';
@@ -49,6 +51,8 @@ export const commands: readonly CommandFactory[] = [
   settings,
   disconnect,
   undoDisconnectCommand,
+  extendDeadlineCommand,
+  disconnectPersonalCommand,
   restore,
   reconcile,
   runs,

@@ -115,6 +115,7 @@ export async function extendDeadline(
     action: 'connection.deadline_extended',
     subjectId: connectionId,
     data: { days, deadlineAt: rows[0].deadline_at },
+    ...('operator' in asker ? { reason: asker.reason } : {}),
   });
   return rows[0].deadline_at;
 }

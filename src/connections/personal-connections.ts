@@ -82,13 +82,16 @@ export async function activatePersonal(
   return id;
 }
 
-/** A member, or an operator for them, ends the member's own Zoom; the grant is released. Twice changes nothing. */
+/**
+ * A member, or an operator for them, ends the member's own Zoom; the grant is released. Twice changes nothing.
+ * @returns whether there was one to end
+ */
 export async function disconnectPersonal(
   trx: Transaction<DB>,
   { memberId, actor, reason }: { readonly memberId: string; readonly actor: Actor; readonly reason?: string },
-): Promise<void> {
+): Promise<boolean> {
   const held = await lockPersonal(trx, memberId);
-  if (!held || held.state === 'disconnected' || held.state === 'connecting') return;
+  if (!held || held.state === 'disconnected' || held.state === 'connecting') return false;
   await trx
     .updateTable('steward.personal_connections')
     .set({ state: 'disconnected', grant_id: null, changed_at: sql`steward.now()` })
@@ -106,6 +109,7 @@ export async function disconnectPersonal(
   if (held.grant_id !== null) {
     await releaseGrant(trx, { grantId: held.grant_id, organizationId, actor, reason: 'personal_disconnected' });
   }
+  return true;
 }
 
 /**

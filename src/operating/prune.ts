@@ -71,6 +71,14 @@ function subjects({ runsDays, eventsDays, auditDays }: Retention): readonly Subj
       over: sql`x.expires_at <= steward.now()`,
     },
     {
+      what: 'consents of members',
+      rule: `ended more than ${runsDays} days ago`,
+      table: 'steward.personal_consents',
+      key: 'id',
+      over: sql`
+        x.state in ('done', 'denied', 'failed', 'expired', 'void') and x.ended_at < ${days(runsDays)} and x.sealed_access is null`,
+    },
+    {
       what: 'used claims',
       rule: `expired more than ${claimsHours} hours ago`,
       table: 'steward.used_claims',

@@ -260,3 +260,60 @@ describe('settings by commands', () => {
     expect((await json('settings', 'Filled'))['settings']).toMatchObject({ rollout: 'all', reconnectDays: null });
   });
 });
+
+test('extend-deadline gives more days where a deadline runs, with a reason', async () => {
+  const { connectionId } = organization;
+  const none = await steward(['extend-deadline', 'Filled', '--days', '7', ...why]);
+  expect(none.err).toContain('Expected a connection whose deadline runs');
+  const ends = (state: string, at: string | null) =>
+    sql`update steward.org_connections set state = ${state}, deadline_at = ${at}::timestamptz where id = ${connectionId}`.execute(
+      database.db,
+    );
+  const before = await database.db
+    .selectFrom('steward.org_connections')
+    .select('state')
+    .where('id', '=', connectionId)
+    .executeTakeFirstOrThrow();
+  await ends('interrupted', '2040-01-02T10:00:00Z');
+  expect((await steward(['extend-deadline', 'Filled', '--days', '61', ...why])).code).toBe(2);
+  expect((await steward(['extend-deadline', 'Filled', '--days', '7', '--no-input'])).code).toBe(3);
+  const { deadlineAt } = await json('extend-deadline', 'Filled', '--days', '7', ...why);
+  expect(deadlineAt).toBe('2040-01-09T10:00:00.000Z');
+  const { rows } = await sql`
+    select actor, reason from steward.audit_log where action = 'connection.deadline_extended'`.execute(database.db);
+  expect(rows).toEqual([{ actor: 'operator:jo', reason: 'ticket 4711' }]);
+  await ends(before.state, null);
+});
+
+test("disconnect-personal ends a member's own Zoom once, and the member hears why", async () => {
+  const { db } = database;
+  const member = await memberOf(db, organization, 1);
+  const grant = '00000000-0000-4000-8000-00000000d15c';
+  await sql`
+    insert into steward.grants (id, client_kind, client_id, zoom_account_id, zoom_user_id, state, sealed_access, sealed_refresh, consented_at)
+    values (${grant}, 'personal', 'own', 'acc-own', 'u-own', 'living', 'x', 'x', now())`.execute(db);
+  const { rows: held } = await sql<{ id: string }>`
+    insert into steward.personal_connections (id, organization_id, member_id, state, grant_id, zoom_account_id, zoom_user_id, changed_at)
+    select gen_random_uuid(), organization_id, id, 'active', ${grant}, 'acc-own', 'u-own', steward.now() from steward_app.members where id = ${member}
+    on conflict (organization_id, member_id) do update set state = 'active', grant_id = excluded.grant_id returning id`.execute(
+    db,
+  );
+  expect((await steward(['disconnect-personal', member, '--no-input'])).code).toBe(3);
+  expect(await json('disconnect-personal', member, ...why)).toMatchObject({ disconnected: true });
+  const again = await steward(['disconnect-personal', member, ...why]);
+  expect(again.err).toContain('has no Zoom of their own here');
+  const { rows: told } = await sql<{ data: object }>`
+    select data from steward.events where type = 'personal.disconnected' and subject_id = ${member}`.execute(db);
+  expect(told).toMatchObject([{ data: { connectionId: held[0]?.id, reason: 'ticket 4711' } }]);
+  const { rows: audit } = await sql`
+    select actor, reason from steward.audit_log where action = 'personal.disconnected' and subject_id = ${held[0]?.id}`.execute(
+    db,
+  );
+  expect(audit).toEqual([{ actor: 'operator:jo', reason: 'ticket 4711' }]);
+  const { state } = await db
+    .selectFrom('steward.grants')
+    .select('state')
+    .where('id', '=', grant)
+    .executeTakeFirstOrThrow();
+  expect(state).toBe('retiring');
+});

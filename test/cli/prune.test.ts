@@ -74,6 +74,11 @@ beforeAll(async () => {
   await sql`insert into steward.used_claims values ('old', steward.now() - interval '25 hours'), ('young', steward.now() - interval '23 hours')`.execute(
     db,
   );
+  await sql`
+    insert into steward.personal_consents (id, organization_id, member_id, token_hash, state, client_id, sealed_access, expires_at, created_at, ended_at)
+    select gen_random_uuid(), ${organization}, gen_random_uuid(), sha256(what::bytea), state, what, pair, now(), now(), steward.now() - age::interval
+      from (values ('old', 'done', '91 days', null), ('young', 'void', '89 days', null), ('open', 'asking', null, null),
+                   ('holds a pair', 'failed', '91 days', 'x')) c (what, state, age, pair)`.execute(db);
   const grant = randomUUID();
   await sql`
     insert into steward.grants (id, client_kind, client_id, zoom_account_id, zoom_user_id, state, version, sealed_access, sealed_refresh, consented_at)
@@ -102,6 +107,7 @@ describe('prune', () => {
       ['events', 1],
       ['audit log', 1],
       ['archived locations', 1],
+      ['consents of members', 1],
       ['used claims', 1],
     ]);
     expect(err).toContain('Nothing was deleted');
@@ -123,8 +129,8 @@ describe('prune', () => {
     expect((await steward('prune', '--apply')).code).toBe(3);
     const seen: number[] = [];
     const { deleted } = await prune(database.db, kept, { batch: 1, onProgress: ({ rows }) => seen.push(rows) });
-    expect(deleted.map(({ rows }) => rows)).toEqual([3, 2, 1, 1, 1, 1]);
-    expect(seen).toEqual([1, 2, 3, 1, 2, 1, 1, 1, 1]);
+    expect(deleted.map(({ rows }) => rows)).toEqual([3, 2, 1, 1, 1, 1, 1]);
+    expect(seen).toEqual([1, 2, 3, 1, 2, 1, 1, 1, 1, 1]);
     expect((await left('runs')).sort()).toEqual(
       [
         ids.newestPass,
@@ -136,6 +142,8 @@ describe('prune', () => {
       ].sort(),
     );
     expect(await left('archived_locations')).toHaveLength(1);
+    const consents = await database.db.selectFrom('steward.personal_consents').select('client_id').execute();
+    expect(consents.map(({ client_id }) => client_id).sort()).toEqual(['holds a pair', 'open', 'young']);
     expect(await left('events')).toHaveLength(2);
     expect(await left('used_claims')).toEqual(['young']);
   });
@@ -148,7 +156,7 @@ describe('prune', () => {
     const audit = (of: typeof a): number => of?.deleted.find(({ what }) => what === 'audit log')?.rows ?? 0;
     expect(audit(a) + audit(b)).toBe(100);
     const { counts } = JSON.parse((await steward('prune', '--json')).out);
-    expect(counts.map(({ rows }: { rows: number }) => rows)).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(counts.map(({ rows }: { rows: number }) => rows)).toEqual([0, 0, 0, 0, 0, 0, 0]);
   });
 
   test('a second time deletes nothing; what was done is in the audit log', async () => {

@@ -6,9 +6,11 @@ import { activatePersonal } from '../../src/connections/personal-connections.ts'
 import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { forgetWebhooks, tellSilentApps } from '../../src/connections/webhook-sources.ts';
 import { fileGrant } from '../../src/grants/grant-repository.ts';
+import { upkeepTasks } from '../../src/jobs/upkeep/tasks.ts';
 import { Secret } from '../../src/secret.ts';
 import { zoomEndpoints } from '../../src/zoom/endpoints.ts';
 import { readWebhook, webhookId } from '../../src/zoom/webhook-notice.ts';
+import { services } from '../jobs/perform-job.ts';
 import { useDatabase } from '../support/database.ts';
 import { advance, connectActive, consent, owed } from './connecting.ts';
 import { advanceClock, connectionRow, insertOrganization, stopClock, toldTypes } from './organization.ts';
@@ -286,51 +288,66 @@ describe('app_deauthorized', () => {
   });
 });
 
-describe('webhooks of the personal app', () => {
-  async function personal() {
-    const made = await setting();
-    const { db, deps, account, organization } = made;
-    const members = organization.people.slice(0, 3);
-    const grants: string[] = [];
-    for (const [n, member] of members.entries()) {
-      const tokens = {
-        kind: 'tokens',
-        accessToken: new Secret(`pa${n}`),
-        refreshToken: new Secret(`pr${n}`),
-        expiresInS: 3600,
-        scopes: null,
-        apiUrl: null,
-      } as const;
-      const filed = await db.transaction().execute((trx) =>
-        fileGrant(trx, deps.vault, {
-          client: { kind: 'personal', clientId: 'personal_app' },
-          zoomAccountId: account,
-          zoomUserId: `zp${n}`,
-          zoomUserEmail: null,
-          tokens,
-          api: zoomEndpoints,
-        }),
-      );
-      grants.push(filed.grantId);
-      await db
-        .transaction()
-        .execute((trx) => activatePersonal(trx, { memberId: member.id, grantId: filed.grantId, actor: 'app' }));
-    }
-    await sql`delete from steward.outbox`.execute(db);
-    const tell = (event: string, user: string) =>
-      receiveWebhook(
-        db,
-        webhook(
-          event === 'app_deauthorized'
-            ? { event, payload: { account_id: account, user_id: user } }
-            : { event, payload: { account_id: account, object: { id: user } } },
-          'personal',
-        ),
-      );
-    const probed = async () => (await owed(db)).map(({ payload }) => payload);
-    return { ...made, grants, tell, probed };
+/** An organization three of whose members have a Zoom of their own. */
+async function personal() {
+  const made = await setting();
+  const { db, deps, account, organization } = made;
+  const members = organization.people.slice(0, 3);
+  const grants: string[] = [];
+  for (const [n, member] of members.entries()) {
+    const tokens = {
+      kind: 'tokens',
+      accessToken: new Secret(`pa${n}`),
+      refreshToken: new Secret(`pr${n}`),
+      expiresInS: 3600,
+      scopes: null,
+      apiUrl: null,
+    } as const;
+    const filed = await db.transaction().execute((trx) =>
+      fileGrant(trx, deps.vault, {
+        client: { kind: 'personal', clientId: 'personal_app' },
+        zoomAccountId: account,
+        zoomUserId: `zp${n}`,
+        zoomUserEmail: null,
+        tokens,
+        api: zoomEndpoints,
+      }),
+    );
+    grants.push(filed.grantId);
+    await db
+      .transaction()
+      .execute((trx) => activatePersonal(trx, { memberId: member.id, grantId: filed.grantId, actor: 'app' }));
   }
+  await sql`delete from steward.outbox`.execute(db);
+  const tell = (event: string, user: string) =>
+    receiveWebhook(
+      db,
+      webhook(
+        event === 'app_deauthorized'
+          ? { event, payload: { account_id: account, user_id: user } }
+          : { event, payload: { account_id: account, object: { id: user } } },
+        'personal',
+      ),
+    );
+  const probed = async () => (await owed(db)).map(({ payload }) => payload);
+  return { ...made, grants, tell, probed };
+}
 
+async function unused() {
+  const made = await personal();
+  const { db } = made;
+  await sql`update steward.personal_connections set grant_id = null, state = 'disconnected' where grant_id <> all(${made.grants}::uuid[])`.execute(
+    db,
+  );
+  const owedLooks = async () => {
+    await sql`delete from steward.installation where key like 'upkeep.%'`.execute(db);
+    await upkeepTasks['personal_grants_unused']?.(db, services());
+    return (await made.probed()).map((payload) => payload['grantId']);
+  };
+  return { ...made, owedLooks };
+}
+
+describe('webhooks of the personal app', () => {
   it('have that user’s grant tried, and nobody else’s', async () => {
     const { grants, tell, probed } = await personal();
     await tell('user.deactivated', 'zp1');
@@ -358,6 +375,44 @@ describe('webhooks of the personal app', () => {
       .where('id', '=', grants[2] as string)
       .executeTakeFirstOrThrow();
     expect(state).toBe('suspect');
+  });
+});
+
+describe('members’ own grants that nobody used', () => {
+  it('are tried once in 30 days: the call refreshes one that lives, and finds one that died', async () => {
+    const { db, grants, owedLooks, run, scripted } = await unused();
+    await advanceClock(db, '29 days 23 hours');
+    expect(await owedLooks()).toEqual([]);
+    // Somebody used this one meanwhile, and nobody's connection is on that one any more.
+    const [used, left, died] = grants as [string, string, string];
+    await sql`update steward.grants set refreshed_at = steward.now() where id = ${used}`.execute(db);
+    await sql`update steward.personal_connections set state = 'disconnected', grant_id = null where grant_id = ${left}`.execute(
+      db,
+    );
+    scripted.zoom.revokeUser('zp2');
+    await advanceClock(db, '1 hour');
+    expect(await owedLooks()).toEqual([died]);
+    await run();
+    const states = await db.selectFrom('steward.grants').select('state').where('id', '=', died).execute();
+    expect(states).toEqual([{ state: 'suspect' }]);
+    expect(await owedLooks()).toEqual([]);
+  });
+
+  it('that live are not tried again the day after', async () => {
+    const { db, account, grants, owedLooks, run, scripted } = await unused();
+    const [one, ...others] = grants as [string, ...string[]];
+    await sql`update steward.grants set refreshed_at = steward.now() + interval '30 days' where id = any(${others}::uuid[])`.execute(
+      db,
+    );
+    await advanceClock(db, '30 days');
+    expect(await owedLooks()).toEqual([one]);
+    const user = { id: 'zp0', email: 'zp0@own.example', account };
+    scripted.zoom.families.push({ user, access: 'pa0', refresh: 'pr0', dead: false });
+    scripted.zoom.calls.length = 0;
+    await run();
+    expect(scripted.zoom.calls).toEqual(['refresh', 'me']);
+    await advanceClock(db, '1 day');
+    expect(await owedLooks()).toEqual([]);
   });
 });
 

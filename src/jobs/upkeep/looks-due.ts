@@ -8,6 +8,8 @@ import type { UpkeepResult } from '../services/job-services.ts';
 import { owe, oweEach } from './owe.ts';
 
 const atOnce = 500;
+/** Longest time without a refresh of a member's own grant (lifecycle §3). */
+const unusedDays = 30;
 const grantsAfterKey = 'grants_due.after';
 
 /** Connections whose scheduled verification has come, or whose deadline is over. */
@@ -48,5 +50,26 @@ export async function findGrantsDue(db: Database, limit = atOnce): Promise<Upkee
     await sql`
       insert into steward.installation (key, value, updated_at) values (${grantsAfterKey}, to_jsonb(${last}::text), steward.now())
       on conflict (key) do update set value = excluded.value, updated_at = excluded.updated_at`.execute(db);
+  return found;
+}
+
+/**
+ * Members' own grants that nobody used for 30 days: each is tried by one call, so that one which died is found before its
+ * member needs it. The call refreshes it, and so it is due again 30 days later. In no order: some that cannot move just
+ * now must not starve the others.
+ * @returns how many were owed
+ */
+export async function findUnusedPersonalGrants(db: Database, limit: number): Promise<number> {
+  const { found } = await owe(
+    db,
+    'verify-admin-role',
+    sql`select g.id::text as key, jsonb_build_object('grantId', g.id, 'probe', true) as payload
+          from steward.grants g
+         where g.client_kind = 'personal' and g.state = 'living'
+           and g.refreshed_at <= (select steward.now()) - ${unusedDays} * interval '1 day'
+           and g.access_expires_at <= (select steward.now())
+           and exists (select from steward.personal_connections p where p.grant_id = g.id and p.state in ('active', 'suspect'))
+         order by random() limit ${limit}`,
+  );
   return found;
 }

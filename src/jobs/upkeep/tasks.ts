@@ -11,7 +11,13 @@ import { nameStuckCascades } from '../../connections/stuck-cascades.ts';
 import { forgetWebhooks, tellSilentApps } from '../../connections/webhook-sources.ts';
 import type { Database } from '../../db/database.ts';
 import { pruneArchivedLocations } from '../../reconciliation/locations-restore.ts';
-import { findCandidatesDue, findDirectoriesDue, findGrantsDue, findVerificationsDue } from './looks-due.ts';
+import {
+  findCandidatesDue,
+  findDirectoriesDue,
+  findGrantsDue,
+  findUnusedPersonalGrants,
+  findVerificationsDue,
+} from './looks-due.ts';
 import { oweEach } from './owe.ts';
 import { remindDeadlines } from './remind-deadlines.ts';
 import { findFullPassesDue, findRunsLeftBehind, findUnfinishedDisconnects } from './runs-due.ts';
@@ -21,6 +27,7 @@ import type { UpkeepTask } from './upkeep-task.ts';
 const archivesAtOnce = 5_000;
 const endedAtOnce = 100;
 const directoriesAtOnce = 1_000;
+const personalAtOnce = 200;
 
 const counted =
   (task: (db: Database) => Promise<number>): UpkeepTask =>
@@ -35,6 +42,7 @@ export const upkeepTasks: Readonly<Record<string, UpkeepTask>> = Object.freeze({
   deadlines_reminded: remindDeadlines,
   verifications_due: findVerificationsDue,
   grants_due: (db) => findGrantsDue(db),
+  personal_grants_unused: seldom('personal_grants_unused', personalAtOnce, findUnusedPersonalGrants),
   candidates_due: findCandidatesDue,
   candidates_expired: counted((db) => expireCandidates({ db })),
   links_expired: counted(async (db) => {
