@@ -7,6 +7,7 @@ const fewest = 3;
 const share = 0.02;
 const releasedForHours = 1;
 const releasedKey = 'fleet_guard.released_until';
+const releasedUntil = sql`(select (value #>> '{}')::timestamptz from steward.installation where key = ${releasedKey})`;
 
 export type GuardDecision =
   | { readonly open: true }
@@ -21,7 +22,7 @@ export type GuardDecision =
  * Whether this connection may be declared interrupted now. One organization may be lost on evidence about it; many at
  * once are evidence about us or Zoom: then the switch pause_declaring goes on and nothing is declared until an
  * operator releases it. Counts declared and suspected ones of the hour, itself included, so that most are held before
- * the first is declared. Serialized for each client id until the transaction ends; take it before the connection's row.
+ * the first is declared; what was declared during a release an operator answers for, it does not count afterwards. Serialized for each client id until the transaction ends; take it before the connection's row.
  */
 export async function passFleetGuard(trx: Transaction<DB>, connectionId: string): Promise<GuardDecision> {
   const { rows } = await sql<{ client_id: string }>`
@@ -39,10 +40,9 @@ export async function passFleetGuard(trx: Transaction<DB>, connectionId: string)
   }>`
     select exists (select from steward.switches where name in ('pause_declaring', 'observe_only', 'pause_all')) as paused,
            exists (select from steward.candidates where sealed_access is not null) as unidentified,
-           exists (select from steward.installation where key = ${releasedKey}
-                    and (value #>> '{}')::timestamptz > steward.now()) as released,
+           coalesce(${releasedUntil} > steward.now(), false) as released,
            count(*) filter (where c.id = ${connectionId}
-                               or c.interrupted_at > steward.now() - interval '1 hour'
+                               or c.interrupted_at > greatest(steward.now() - interval '1 hour', ${releasedUntil})
                                or (c.state = 'active' and c.first_failed_at > steward.now() - interval '1 hour')
                                or (c.state = 'active' and g.state = 'suspect' and g.suspect_since > steward.now() - interval '1 hour')
                                or (c.state = 'active' and g.state = 'dead')) as failing,
@@ -67,7 +67,7 @@ export async function passFleetGuard(trx: Transaction<DB>, connectionId: string)
   return { open: false, why: 'too_many', failing, allowed };
 }
 
-/** An operator lets machines declare again: the switch goes off, and for an hour the count closes nothing. */
+/** An operator lets machines declare again: the switch goes off, and for an hour the count closes nothing; what is declared then never counts. */
 export async function releaseFleetGuard(
   trx: Transaction<DB>,
   { actor, reason }: { readonly actor: Actor; readonly reason: string },

@@ -660,6 +660,28 @@ describe('the fleet guard', () => {
     ]);
   });
 
+  it('does not close again over what was declared during a release', async () => {
+    const { db } = database;
+    const release = { actor: 'operator:ana', reason: 'these as well, checked' } as const;
+    await db.transaction().execute((trx) => releaseFleetGuard(trx, release));
+    const lost = async (count: number) => {
+      const fleet = await Promise.all(Array.from({ length: count }, () => setting(db)));
+      for (const one of fleet) {
+        one.demote();
+        await one.verify();
+      }
+      await advanceClock(db, '10 minutes');
+      return Promise.all(fleet.map(async (one) => (await one.verify()).outcome));
+    };
+    await advanceClock(db, '45 minutes');
+    expect(await lost(4)).toEqual(Array(4).fill('interrupted'));
+    // The hour of the release is over by now; that of the four is not.
+    expect(await lost(1)).toEqual(['interrupted']);
+    expect(await db.selectFrom('steward.switches').select('name').execute()).toEqual([]);
+    expect(await lost(4)).toEqual(Array(4).fill('held'));
+    await db.transaction().execute((trx) => releaseFleetGuard(trx, release));
+  });
+
   it('lets three through, at once', async () => {
     const { db } = database;
     await advanceClock(db, '3 hours');
