@@ -20,18 +20,19 @@ export type AccessRule = {
 
 export type Caller = { readonly family: Family; readonly account: Account; readonly personal: boolean };
 
+export const permissionText = 'You do not have the permission to access this information.';
+
 /** A call for want of a privilege, in the shape of the toggle. */
 export function permissionRefusal(state: ZoomState): Answer {
-  const message = 'You do not have the permission to access this information.';
   switch (state.toggles().permission_error) {
     case 'http_403':
-      return apiError(403, 403, message);
+      return apiError(403, 403, permissionText);
     case 'http_400_code_200':
-      return apiError(400, 200, message);
+      return apiError(400, 200, permissionText);
     case 'http_200_code_200':
-      return json(200, { code: 200, message });
+      return json(200, { code: 200, message: permissionText });
     default:
-      return apiError(403, 403, message);
+      return apiError(403, 403, permissionText);
   }
 }
 

@@ -1,10 +1,14 @@
 import { type Answer, json, page } from './answers.ts';
+import { permissionText } from './api-access.ts';
 import type { Fault } from './faults.ts';
 import { tooManyRequests } from './rate-limits.ts';
 import type { ZoomState } from './zoom-state.ts';
 
 /** Where a redirect fault leads: whoever comes here followed it. */
 export const trapPath = '/redirected';
+
+/** Zoom's number for a permission that is missing: not the HTTP status, though it looks like one. */
+const refusedCode = 200;
 
 /** What a fault answers instead of Zoom; undefined: it does something to the connection or to time. */
 export function faultyAnswer(state: ZoomState, fault: Fault): Answer | undefined {
@@ -20,11 +24,11 @@ export function faultyAnswer(state: ZoomState, fault: Fault): Answer | undefined
       });
       return { ...limited, headers: { ...limited.headers, ...headers } };
     }
-    case 'error_in_200':
-      return {
-        ...json(200, { code: 200, message: 'You do not have the permission to access this information.' }),
-        headers,
-      };
+    case 'error_in_200': {
+      const code = fault.code ?? (fault.probability === undefined ? refusedCode : 500);
+      const message = code === refusedCode ? permissionText : 'Internal server error.';
+      return { ...json(200, { code, message }), headers };
+    }
     case 'html':
       return { ...page(fault.status ?? 502, '<h1>Service unavailable</h1>'), headers };
     case 'redirect':

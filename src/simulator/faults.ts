@@ -36,6 +36,8 @@ export type FaultRule = {
   /** for `answer` */
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** for `error_in_200`: 200, a refused permission, by default; drawn by probability 500, which is evidence of nothing */
+  readonly code?: number;
   /** for `too_many_requests`: daily instead of per second */
   readonly daily?: boolean;
 };

@@ -272,7 +272,10 @@ describe('faults', () => {
     [{ kind: 'server_error' }, 503, /Internal/],
     [{ kind: 'server_error', status: 500, when: 'after' }, 500, /Internal/],
     [{ kind: 'html' }, 502, /<html/],
-    [{ kind: 'error_in_200' }, 200, /"code":200/],
+    [{ kind: 'error_in_200' }, 200, /"code":200,"message":"You do not have the permission/],
+    [{ kind: 'error_in_200', code: 500 }, 200, /"code":500,"message":"Internal/],
+    // What chance has chosen must not look like a demotion.
+    [{ kind: 'error_in_200', probability: 1 }, 200, /"code":500,"message":"Internal/],
     [{ kind: 'too_many_requests', daily: true }, 429, /daily rate limit/],
     [{ kind: 'redirect', status: 302 }, 302, /^$/],
     [{ kind: 'answer', status: 418, body: '{"tea":true}' }, 418, /tea/],
