@@ -20,7 +20,9 @@ export async function directoryIsFresh(
     .where('d.zoom_account_id', '=', zoomAccountId)
     .where('d.synced_at', '>', sql<Date>`steward.now() - ${freshDirectoryHours} * interval '1 hour'`)
     .where(
-      sql<boolean>`(d.swapped_at >= (select k.created_at from steward.candidates k where k.id = ${candidate.candidateId}) or exists (
+      sql<boolean>`(d.swapped_at >= (
+        select greatest(k.created_at, g.consented_at) from steward.candidates k left join steward.grants g on g.id = k.grant_id
+         where k.id = ${candidate.candidateId}) or exists (
         select from steward.org_connections c
          where c.id = ${candidate.connectionId} and c.zoom_account_id = d.zoom_account_id and c.state in ('active', 'interrupted')))`,
     )

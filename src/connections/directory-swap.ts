@@ -12,6 +12,8 @@ const lostShareAtMost = 0.1;
 /** A loss that lasts is believed after this long, and only if Zoom confirms it for every user asked about. */
 const believedAfterHours = 1;
 const usersAskedAbout = 20;
+/** Joiners who are looked up singly after a refused walk, at most; the next refused one sees to more. */
+const joinersAtOnce = 1_000;
 
 type Loss = { readonly matched: number; readonly lost: number; readonly sample: readonly string[] };
 
@@ -83,6 +85,16 @@ async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string, userI
   }
 }
 
+/** Joiners who were left to this walk (`lookUpAddress`) are looked up singly after all. */
+async function lookUpJoiners(trx: Transaction<DB>, { zoomAccountId }: Walk): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    select f.member_id as id from steward.org_connections c join steward.member_facts f using (organization_id)
+     where c.zoom_account_id = ${zoomAccountId} and c.state = 'active' and f.match = 'checking'
+     order by f.address_since limit ${joinersAtOnce}`.execute(trx);
+  for (const { id } of rows)
+    await insertOutbox(trx, { job: 'sync-zoom-directory', key: id, payload: { zoomAccountId, memberId: id } });
+}
+
 async function refuse(trx: Transaction<DB>, walk: Walk, loss: Loss): Promise<DirectorySync> {
   await sql`
     update steward.directories
@@ -90,6 +102,7 @@ async function refuse(trx: Transaction<DB>, walk: Walk, loss: Loss): Promise<Dir
                                         'matched', ${loss.matched}::bigint, 'lost', ${loss.lost}::bigint)
      where zoom_account_id = ${walk.zoomAccountId}`.execute(trx);
   await dropWalk(trx, walk);
+  await lookUpJoiners(trx, walk);
   await insertAudit(trx, {
     organizationId: null,
     actor: 'schedule',

@@ -56,6 +56,12 @@ async function leaveToWalk(deps: DirectoryDeps, zoomAccountId: string, memberId:
        where d.zoom_account_id = ${zoomAccountId}`.execute(trx);
     const { answers = false, due = false } = rows[0] ?? {};
     if (due) await wantWalk(trx, zoomAccountId);
+    // A walk that fails for good is made again for them, and not when the copy is old.
+    if (answers || due)
+      await sql`
+        update steward.directories d set wanted_at = greatest(d.wanted_at, f.address_since)
+          from steward.member_facts f
+         where f.member_id = ${memberId} and d.zoom_account_id = ${zoomAccountId}`.execute(trx);
     return answers || due ? { state: 'walk' } : { state: 'later', reason: 'lookups', retryInMs: 60_000 };
   });
 }

@@ -12,6 +12,7 @@ import type { OnGrantEvent } from './grant-events.ts';
 import { createJournal } from './journal.ts';
 import { createKeepPair, type Replayed, replayJournal } from './keep-pair.ts';
 import { createPacer } from './pacer.ts';
+import { answered } from './persist.ts';
 import { createRefresh } from './refresh.ts';
 import { defaultRefreshTimes, type RefreshTimes } from './refresh-times.ts';
 import { createRetire, type Retired } from './retire.ts';
@@ -81,7 +82,11 @@ export function createGrants(deps: GrantsDeps): Grants {
   const onCrashPoint: OnCrashPoint = deps.onCrashPoint ?? (() => {});
   const clients = createClientSecrets(deps.clients);
   const wake = createWake(deps.listenUrl === undefined ? {} : { url: deps.listenUrl });
-  const pacer = createPacer({ takeSlot: createTakeSlot(db, deps.pacedEveryMs ?? defaultPacedEveryMs) });
+  const takeSlot = createTakeSlot(db, deps.pacedEveryMs ?? defaultPacedEveryMs);
+  // A turn that the database does not answer about must not hold the refreshes of a client id.
+  const pacer = createPacer({
+    takeSlot: (clientId, reserve) => answered(times.databaseMs, takeSlot(clientId, reserve)),
+  });
   const journal = deps.journalFile === undefined ? null : createJournal(deps.journalFile);
   const keepPair = createKeepPair({ db, vault, api, onEvent, journal });
   const refresh = createRefresh({

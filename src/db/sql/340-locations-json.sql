@@ -117,7 +117,9 @@ begin
       from unnest(event_types, causes, owners) as k (event_type_id, cause, owner_id)
       join steward_app.event_types e on e.id = k.event_type_id
      cross join lateral (select steward.without_zoom(e.locations) as others offset 0) as o
-     where e.organization_id = organization and e.id = any(event_types) and jsonb_typeof(e.locations) = 'array'),
+     where e.organization_id = organization and e.id = any(event_types) and jsonb_typeof(e.locations) = 'array'
+       -- Somebody may have taken Zoom out before the lock: then there is nothing to write.
+       and e.locations @> '[{"kind": "zoom_conference"}]'),
   left_there as materialized (
     select d.*, case when d.fallback is null then d.others else jsonb_build_array(d.fallback) end as after from done d),
   archived as (

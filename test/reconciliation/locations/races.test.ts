@@ -64,6 +64,26 @@ const editZoom = (w: LocationWorld, id: string, db: Database) =>
         db,
       );
 
+test.each(['[]', '[{"kind": "outbound_call"}]'])(
+  'json, cascade: an edit to %s that commits first is nothing to write, flag or tell of',
+  async (edited) => {
+    const { w, id } = await endangered('json', 'cascade', [online]);
+    const edit = hold(database.another(1), (app) =>
+      sql`update steward_app.event_types set locations = ${edited}::jsonb where id = ${id}`.execute(app),
+    );
+    await edit.ready;
+    const chunk = database.another(1).transaction().execute(chunkOf(w));
+    await untilSomebodyWaits(w.db);
+    await edit.commit();
+    const written = Object.entries((await chunk).counts).filter(([, count]) => count !== 0);
+    expect(written).toEqual([]);
+    const { rows } = await sql`
+      select locations from steward_app.event_types where id = ${id} and locations = ${edited}::jsonb
+         and not exists (select from steward.event_type_flags where event_type_id = ${id})`.execute(w.db);
+    expect(rows).toHaveLength(1);
+  },
+);
+
 describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   describe.each(ways)('%s', (way) => {
     test('an edit of the location that commits first wins', async () => {
