@@ -3,7 +3,7 @@ import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { applyTransition } from './apply-transition.ts';
-import { actorOf, assertMayManage, lockConnection } from './authority.ts';
+import { actorOf, assertMayManage, getLiveOrganization, lockConnection } from './authority.ts';
 import { undoHours } from './finish-disconnect.ts';
 
 export type UndoneDisconnect = {
@@ -31,6 +31,7 @@ export async function undoDisconnect(
 ): Promise<UndoneDisconnect> {
   const asker = { operator, reason };
   await assertMayManage(trx, organizationId, asker);
+  await getLiveOrganization(trx, organizationId);
   const found = await trx
     .selectFrom('steward.org_connections')
     .select('id')

@@ -17,7 +17,9 @@ export type GrantUse =
 export async function findGrantUse(trx: Transaction<DB>, grantId: string): Promise<GrantUse> {
   const { rows } = await sql<{ onGrant: boolean; onAccount: boolean; unidentified: boolean }>`
     with it as (select id, client_kind, client_id, zoom_account_id from steward.grants where id = ${grantId}),
-    org as (select c.grant_id, c.zoom_account_id from steward.org_connections c where c.state in ('active', 'interrupted', 'disconnecting')),
+    org as (select c.grant_id, c.zoom_account_id from steward.org_connections c where c.state in ('active', 'interrupted', 'disconnecting')
+               -- Sealed, so that what a deadline ended can be undone.
+               or (c.state in ('none', 'pending') and c.grant_id is not null)),
     personal as (select p.grant_id, p.zoom_account_id from steward.personal_connections p where p.state in ('connecting', 'active', 'suspect', 'broken')),
     candidate as (select k.grant_id from steward.candidates k
                    where k.state in ('exchanged', 'unidentified', 'verifying', 'waiting', 'awaiting_confirmation'))

@@ -140,3 +140,13 @@ test('a person whose grant has ended here must consent again; without the refres
   expect([early.code, early.out]).toEqual([3, '']);
   expect(await grants()).toHaveLength(1);
 });
+
+test('a later file does not give a member the Zoom of somebody else that we hold already; the same person joins', async () => {
+  await run([line(0)], ...apply);
+  const foreign = await run([line(1, { zoomUserId: 'zu_0', refreshToken: token('any') })], ...apply);
+  expect(foreign.answer).toMatchObject({ joined: 0, reasons: { other_person: 1 } });
+  await sql`update steward_app.members set email = (select email from steward_app.members where id = ${line(0).memberId})
+            where id = ${line(1).memberId}`.execute(database.db);
+  const same = await run([line(1, { zoomUserId: 'zu_0', refreshToken: token('any') })], ...apply);
+  expect(same.answer).toMatchObject({ joined: 1, refused: 0 });
+});

@@ -4,6 +4,7 @@ import { finishOrganizationDisconnect, releaseUndoneGrants } from '../../src/con
 import { createConnectLink } from '../../src/connections/links.ts';
 import { endAtDeadline, requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { undoDisconnect } from '../../src/connections/undo-disconnect.ts';
+import { releaseGrant } from '../../src/grants/release.ts';
 import { useDatabase } from '../support/database.ts';
 import { connectActive } from './connecting.ts';
 import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
@@ -120,4 +121,25 @@ it('neither a dead grant nor a person’s decision is undone', async () => {
   );
   await expect(undoIt()).rejects.toMatchObject({ code: 'not_automatic' });
   expect((await connectionRow(db, connectionId)).state).toBe('disconnecting');
+});
+
+it('an organization that is gone, or whose plan has no Zoom any more, is not brought back', async () => {
+  const gone = await setting();
+  await sql`update steward_app.organizations set plan_includes_zoom = false where id = ${gone.organization.id}`.execute(
+    gone.db,
+  );
+  await expect(gone.undo()).rejects.toMatchObject({ code: 'plan_without_zoom' });
+  await sql`update steward_app.organizations set plan_includes_zoom = true, deleted_at = now() where id = ${gone.organization.id}`.execute(
+    gone.db,
+  );
+  await expect(gone.undo()).rejects.toMatchObject({ code: 'organization_not_found' });
+  expect(await gone.row()).toMatchObject({ state: 'none' });
+});
+
+it('while it can be undone, the sealed grant is in use: whoever else gives it up does not end it', async () => {
+  const { db, grantId, grantState } = await setting();
+  await db
+    .transaction()
+    .execute((trx) => releaseGrant(trx, { grantId, organizationId: null, actor: 'schedule', reason: 'test' }));
+  expect(await grantState()).toBe('living');
 });

@@ -17,6 +17,8 @@ export type ImportRefusal =
   | 'has_own'
   /** this person's grant has ended here: a new consent is needed */
   | 'grant_ended'
+  /** the grant we hold for this Zoom user is of somebody with another address: nothing shows that it is this member's */
+  | 'other_person'
   | 'member_twice'
   /** the same Zoom user with other tokens: at most one of the pairs lives */
   | 'zoom_user_twice'
@@ -54,7 +56,16 @@ export type ImportOptions = {
 
 const linesKept = 1_000;
 
-async function decide(db: Database | Transaction<DB>, clientId: string, line: ImportLine): Promise<Decision> {
+/**
+ * What is to be done with a line. `sameTokens`: an earlier line of this file had the same tokens for the same Zoom user,
+ * so that the main app used them for both members.
+ */
+async function decide(
+  db: Database | Transaction<DB>,
+  clientId: string,
+  line: ImportLine,
+  sameTokens: boolean,
+): Promise<Decision> {
   const { rows } = await sql<{
     member: boolean;
     own: string | null;
@@ -62,8 +73,12 @@ async function decide(db: Database | Transaction<DB>, clientId: string, line: Im
     grantId: string | null;
     grantState: string | null;
     deadReason: string | null;
+    samePerson: boolean;
   }>`
-    select m.id is not null as member, p.state as own, p.grant_id as "ownGrant", g.id as "grantId", g.state as "grantState", g.dead_reason as "deadReason"
+    select m.id is not null as member, p.state as own, p.grant_id as "ownGrant", g.id as "grantId", g.state as "grantState", g.dead_reason as "deadReason",
+           coalesce(steward.address_key(m.email) = steward.address_key(g.zoom_user_email), false)
+             or exists (select from steward.personal_connections o join steward_app.members held on held.id = o.member_id
+                         where o.grant_id = g.id and steward.address_key(held.email) = steward.address_key(m.email)) as "samePerson"
       from (select 1) one
       left join steward_app.members m on m.id = ${line.memberId} and m.active
       left join steward.personal_connections p on p.member_id = m.id and p.organization_id = m.organization_id
@@ -78,17 +93,23 @@ async function decide(db: Database | Transaction<DB>, clientId: string, line: Im
   if (found.grantId !== null && found.ownGrant === found.grantId) return { kind: 'done_before' };
   if (found.own !== null) return { kind: 'refused', why: 'has_own' };
   if (found.grantId === null) return { kind: 'new' };
-  if (found.grantState === 'living' || found.grantState === 'suspect') return { kind: 'joins', grantId: found.grantId };
-  return { kind: 'refused', why: 'grant_ended' };
+  if (found.grantState !== 'living' && found.grantState !== 'suspect') return { kind: 'refused', why: 'grant_ended' };
+  if (!sameTokens && !found.samePerson) return { kind: 'refused', why: 'other_person' };
+  return { kind: 'joins', grantId: found.grantId };
 }
 
 /** Takes one line over in one transaction, decided once more under the locks. */
-async function take(trx: Transaction<DB>, line: ImportLine, options: ImportOptions): Promise<Decision> {
+async function take(
+  trx: Transaction<DB>,
+  line: ImportLine,
+  sameTokens: boolean,
+  options: ImportOptions,
+): Promise<Decision> {
   const { clientId, vault, api, actor } = options;
   const { memberId, zoomAccountId, zoomUserId } = line;
   await lockPersonal(trx, memberId);
   await lockZoomAccount(trx, clientId, zoomAccountId);
-  const decision = await decide(trx, clientId, line);
+  const decision = await decide(trx, clientId, line, sameTokens);
   if (decision.kind === 'joins') await activatePersonal(trx, { memberId, grantId: decision.grantId, actor });
   if (decision.kind !== 'new') return decision;
   const { grantId } = await fileGrant(trx, vault, {
@@ -155,8 +176,8 @@ export async function importPersonal(
     else if ((tokens.get(fingerprint) ?? user) !== user) refuse(at, 'tokens_twice' satisfies ImportRefusal);
     else {
       const decision = options.apply
-        ? await db.transaction().execute((trx) => take(trx, line, options))
-        : await decide(db, options.clientId, line);
+        ? await db.transaction().execute((trx) => take(trx, line, users.has(user), options))
+        : await decide(db, options.clientId, line, users.has(user));
       if (decision.kind === 'refused') refuse(at, decision.why);
       else if (decision.kind === 'done_before') summary.doneBefore += 1;
       else if (decision.kind === 'joins' || users.has(user)) summary.joined += 1;
