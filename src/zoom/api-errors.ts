@@ -113,7 +113,10 @@ function kindOf(answer: HttpAnswer, said: Said | null, subject: CallSubject): Zo
   if (byCode) return byCode;
   if (appOff.test(said.message) || said.code === 4717) return 'application';
   if (aboutToken.test(said.message)) return 'token';
-  if (status === 403 || noPermission.test(said.message)) return 'missing_permission';
+  // About a host or a meeting a text alone may speak of what was asked for ("… is not allowed"): only Zoom's own number counts.
+  const aboutOne = subject === 'host' || subject === 'meeting';
+  const general = !aboutOne || said.code === null || said.code === 200 || said.code === status;
+  if (general && (status === 403 || noPermission.test(said.message))) return 'missing_permission';
   if (status === 404) return 'not_found';
   return 'unexpected';
 }

@@ -360,6 +360,8 @@ describe('verifying a connection', () => {
 
     it('is refuted by a meeting that works, and by a day without another', async () => {
       const { verify, row, db, records } = await refusing('missing_scope');
+      // Zoom names no scopes: then calls decide.
+      await sql`update steward.grants set scopes = '{}' where id = ${(await row()).grant_id}`.execute(db);
       expect(await verify()).toMatchObject({ outcome: 'suspect', missing: ['scope: make or change meetings'] });
       await endRefusals(db, (await row()).grant_id as string);
       expect(await verify()).toEqual({ outcome: 'passed', resumed: false });

@@ -10,9 +10,9 @@ test('a connection that says nothing when the lease is taken holds the refreshes
   const { grantId } = await fileOne(database.db);
   let isSilent = true;
   const silent = interceptTransactions(database.db, { before: () => (isSilent ? new Promise(() => {}) : undefined) });
-  const { grants, zoom, events } = playGrants(silent, { times: { databaseMs: 60 } });
+  const { grants, zoom, events } = playGrants(silent, { times: { databaseMs: 800 } });
   const refused = { kind: 'temporarily_unavailable', reason: 'patience_over' };
-  expect(await grants.accessToken(grantId, { patienceMs: 20 })).toEqual(refused);
+  expect(await grants.accessToken(grantId, { patienceMs: 200 })).toEqual(refused);
   await soon(() => events).toContainEqual(expect.objectContaining({ type: 'database_away', holdingPair: false }));
   isSilent = false;
   expect((await grants.accessToken(grantId)).kind).toBe('token');

@@ -195,6 +195,7 @@ describe('what is not sent', () => {
   test('after three refusals of the connection nothing is sent, then one call tries; each owes a look', async () => {
     const { db } = at().services;
     const who = somebody();
+    await book(who);
     await db.deleteFrom('steward.outbox').execute();
     at().zoom.control.addFault({ endpoint: 'meetings.create', kind: 'error_in_200', count: 4 });
     for (let i = 0; i < 3; i += 1)

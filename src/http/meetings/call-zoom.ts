@@ -6,7 +6,15 @@ import type { CallResult, GrantAuth } from '../../grants/call.ts';
 import type { ZoomAnswer, ZoomFailure } from '../../zoom/api.ts';
 import type { ApiError } from '../api-error.ts';
 import type { Door, MeetingDeps } from './door.ts';
-import { type Act, blockHost, countRefusal, endRefusals, passObstacles, refusalWhileOpen } from './obstacles.ts';
+import {
+  type Act,
+  blockHost,
+  countRefusal,
+  endRefusals,
+  hasHosted,
+  passObstacles,
+  refusalWhileOpen,
+} from './obstacles.ts';
 import { inSeconds, refuseMeeting } from './refuse.ts';
 
 /** Zoom has answered already: what is remembered of it must not turn the answer into an error of ours. */
@@ -95,6 +103,9 @@ async function afterFailure(deps: MeetingDeps, door: Door, act: Act, failure: Zo
     case 'token':
     case 'missing_permission':
     case 'missing_scope':
+      // A role can be limited to some groups of users: of a host who never had a meeting it says nothing about others.
+      if (failure.kind === 'missing_permission' && act === 'create' && !(await hasHosted(deps.db, door)))
+        return afterCannotHost(deps, door, failure);
       await quietly(countRefusal(deps.db, door.grantId, failure.kind));
       await hint(deps, door, `meeting: ${failure.kind}`);
       return refuseMeeting(refusalWhileOpen(failure.kind), { because });

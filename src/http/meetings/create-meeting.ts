@@ -105,23 +105,39 @@ async function keep(deps: MeetingDeps, auth: GrantAuth, kept: Kept): Promise<Mad
       joinUrl: meeting.joinUrl,
       basicPlan: door.basicPlan,
     };
-    if (await storePatiently(deps.db, kept, made)) return made;
+    const stored = await storePatiently(deps.db, kept, made);
+    if (stored === 'stored') return made;
+    // Perhaps committed, and then the answer of its key: taking it back would hand out a link to nothing.
+    if (stored === 'unknown') return 'astray';
   }
   const taken = await deps.api.deleteMeeting(auth, meeting.id);
   return taken.ok || taken.failure.kind === 'not_found' ? 'undone' : 'astray';
 }
 
-async function storePatiently(db: Database, kept: Kept, made: MadeMeeting): Promise<boolean> {
+async function storePatiently(
+  db: Database,
+  kept: Kept,
+  made: MadeMeeting,
+): Promise<'stored' | 'not_stored' | 'unknown'> {
+  let outcome: 'not_stored' | 'unknown' = 'not_stored';
   for (const pauseMs of [0, ...storeAgainMs]) {
     if (pauseMs > 0) await sleep(pauseMs);
     try {
       await store(db, kept, made);
-      return true;
-    } catch {
+      return 'stored';
+    } catch (error) {
       // Asked again; what keeps failing is told by the refusal.
+      if (!isNotStored(error)) outcome = 'unknown';
     }
   }
-  return false;
+  return outcome;
+}
+
+/** Whether Postgres answered that it did not, or was never reached; a connection lost on the way may have committed. */
+function isNotStored(error: unknown): boolean {
+  const code = String((error as { readonly code?: unknown }).code);
+  const never = code === 'ECONNREFUSED' || /when trying to connect/.test(String(error));
+  return never || /^(?!08|57)[0-9PX][0-9A-Z]{4}$/.test(code);
 }
 
 /** Meeting and answer of the request in one statement; the same again changes nothing. */

@@ -4,6 +4,8 @@ import type { Door } from './door.ts';
 import { inSeconds, refuseMeeting } from './refuse.ts';
 
 export type Act = 'create' | 'update' | 'delete';
+/** Handing out a token is no try: what it comes to is not learned. */
+type Options = { readonly tries?: boolean };
 
 /** Refusals in a row by which Zoom says that calls of this grant cannot work: then nothing is sent for a while. */
 const breakerAfter = 3;
@@ -36,6 +38,7 @@ export async function passObstacles(
   db: Database,
   door: Door,
   act: Act,
+  { tries = true }: Options = {},
 ): Promise<Pick<Obstacles, 'refused' | 'unproven'>> {
   const { rows } = await sql<Obstacles>`
     select h.reason as "hostReason", extract(epoch from h.until - steward.now())::float8 * 1000 as "hostMs", h.zoom_code as "zoomCode",
@@ -67,7 +70,7 @@ export async function passObstacles(
       because: 'rate_limited',
       retryAfterSeconds: inSeconds(accountMs),
     });
-  if (failures >= breakerAfter && (openMs > 0 || !(await mayProbe(db, door.grantId))))
+  if (failures >= breakerAfter && (openMs > 0 || (tries && !(await mayProbe(db, door.grantId)))))
     throw refuseMeeting(refusalWhileOpen(breakerReason ?? ''), {
       because: breakerReason,
       retryAfterSeconds: inSeconds(Math.max(openMs, 0)),
@@ -98,6 +101,17 @@ export async function countRefusal(db: Database, grantId: string, reason: string
              when b.failed_at < excluded.failed_at - ${forgetMinutes} * interval '1 minute' or b.failures + 1 < ${breakerAfter} then 0
              else least(${breakerMs} * power(2, least(b.failures + 1 - ${breakerAfter}, 20)), ${longestBreakerMs}) end`.execute(
     db,
+  );
+}
+
+/** Whether a meeting was made for this host through this connection before; false if that is not to be found out. */
+export async function hasHosted(db: Database, { connectionId, zoomAccountId, zoomUserId }: Door): Promise<boolean> {
+  const asked = sql`
+    select from steward.meetings where connection_id = ${connectionId} and zoom_account_id = ${zoomAccountId}
+       and zoom_user_id = ${zoomUserId} limit 1`.execute(db);
+  return asked.then(
+    ({ rows }) => rows.length > 0,
+    () => false,
   );
 }
 
