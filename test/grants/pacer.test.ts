@@ -104,8 +104,9 @@ test('refreshes of two processes are spaced, not those of one alone', async () =
     });
     return gate.opened.then(() => grants.accessToken(grantId));
   });
+  const openedAt = performance.now();
   gate.open();
   expect((await Promise.all(asked)).map(({ kind }) => kind)).toEqual(['token', 'token', 'token', 'token']);
-  const [first = 0] = sentAt;
-  expect((sentAt.at(-1) ?? 0) - first).toBeGreaterThan(3 * 60 - 30);
+  // From the opening, not from the first: a busy machine may send that one late.
+  expect(Math.max(...sentAt) - openedAt).toBeGreaterThan(3 * 60 - 30);
 });
