@@ -31,9 +31,16 @@ function lendNetwork(root: string): { environment: Record<string, string>; takeB
   return { environment, takeBack: () => lent.forEach((file) => void rmSync(file, { force: true })) };
 }
 
+/** The fields of a user's line in the tree's own list of users. */
+function findUser(root: string, name: string): string[] | undefined {
+  const users = join(root, 'etc/passwd');
+  const lines = existsSync(users) ? readFileSync(users, 'utf8').split('\n') : [];
+  return lines.map((line) => line.split(':')).find(([known]) => known === name);
+}
+
 /** Runs a RUN line as the engine would: by /bin/sh in the tree, in the stage's directory and environment. */
 function execute(command: string, image: Image, lent: Readonly<Record<string, string>>): void {
-  const variables = { ...image.environment, ...lent, HOME: '/root' };
+  const variables = { ...image.environment, ...lent, HOME: findUser(image.root, image.user)?.[5] ?? '/' };
   const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   // A mount namespace of its own: /proc goes with the command, also when it is killed.
   const script = `mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2 && exec chroot --userspec="$user" "$root" env -i "$@"`;
@@ -105,7 +112,6 @@ export function buildStage(
 }
 
 function knownUser(root: string, name: string): string {
-  const users = readFileSync(join(root, 'etc/passwd'), 'utf8');
-  if (!users.split('\n').some((line) => line.startsWith(`${name}:`))) throw new Error(`USER ${name}: no such user`);
+  if (!findUser(root, name)) throw new Error(`USER ${name}: no such user`);
   return name;
 }
