@@ -3,9 +3,9 @@ import { insertAudit } from '../db/audit-repository.ts';
 import { insertOutbox } from '../db/outbox-repository.ts';
 import { startOrganizationRun } from '../db/run-repository.ts';
 import type { DB } from '../db/schema.ts';
-import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps, DirectorySync } from './directory-sync-result.ts';
 import { dropWalk, type Walk } from './directory-walk-repository.ts';
+import { findMoved, type Loss, oweLooks } from './moved-users.ts';
 
 /** A walk that loses this share of the matched users does not replace the copy (behaviour §9). */
 const lostShareAtMost = 0.1;
@@ -14,8 +14,6 @@ const believedAfterHours = 1;
 const usersAskedAbout = 20;
 /** Joiners who are looked up singly after a refused walk, at most; the next refused one sees to more. */
 const joinersAtOnce = 1_000;
-
-type Loss = { readonly matched: number; readonly lost: number; readonly sample: readonly string[] };
 
 /**
  * Ends a complete walk: swaps the copy in one transaction, and in the same says "look" for every organization and
@@ -28,7 +26,7 @@ export async function finishWalk(deps: DirectoryDeps, walk: Walk, grantId: strin
   );
   const loss = rows[0] as Loss;
   const short = loss.lost > 0 && loss.lost >= loss.matched * lostShareAtMost;
-  if (!short) await findMoved(deps, walk, grantId, loss.sample);
+  const kept = short ? [] : await findMoved(deps, walk, grantId, loss);
   const believed = !short || ((await lastedLong(deps, walk)) && (await reallyGone(deps, grantId, loss.sample)));
   return deps.db.transaction().execute(async (trx): Promise<DirectorySync> => {
     const held = await trx
@@ -40,7 +38,10 @@ export async function finishWalk(deps: DirectoryDeps, walk: Walk, grantId: strin
       .forUpdate()
       .executeTakeFirst();
     if (!held) return { state: 'busy' };
-    return believed ? swap(trx, walk, deps.vault.activeKeyId) : refuse(trx, walk, loss);
+    if (!believed) return refuse(trx, walk, loss);
+    const swapped = await swap(trx, walk, deps.vault.activeKeyId);
+    await oweLooks(trx, walk, kept);
+    return swapped;
   });
 }
 
@@ -58,31 +59,6 @@ async function reallyGone(deps: DirectoryDeps, grantId: string, userIds: readonl
     if (got.kind !== 'answer' || got.answer.ok || got.answer.failure.kind !== 'not_found') return false;
   }
   return true;
-}
-
-/**
- * Lists shift while they are read: whoever comes to an earlier page, or to a state that was listed before, is in none. So
- * the few matched users that a walk has not seen are asked about singly, and staged as Zoom says, or – if it says nothing –
- * as they were. Only who Zoom says is gone goes.
- */
-async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string, userIds: readonly string[]): Promise<void> {
-  for (const userId of userIds) {
-    const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, userId));
-    const answer = got.kind === 'answer' ? got.answer : null;
-    if (answer && !answer.ok && answer.failure.kind === 'not_found') continue;
-    const { email, type, status, accountId } = answer?.ok
-      ? answer.value
-      : { email: null, type: null, status: null, accountId: null };
-    if (accountId !== null && accountId !== walk.zoomAccountId) continue;
-    const [address] = await hashAddresses(deps.db, deps.vault, [email]);
-    await sql`
-      insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
-      select w.walk_id, d.user_key, d.zoom_user_id, coalesce(${address?.key ?? null}, d.address_key),
-             coalesce(${address?.hash ?? null}, d.address_key), coalesce(${status}, d.status), coalesce(${type}, d.user_type)
-        from steward.directory_users d join steward.directories w using (zoom_account_id)
-       where d.zoom_account_id = ${walk.zoomAccountId} and d.user_key = ${userId} and w.walk_id = ${walk.walkId}
-      on conflict do nothing`.execute(deps.db);
-  }
 }
 
 /** Joiners who were left to this walk (`lookUpAddress`) are looked up singly after all. */

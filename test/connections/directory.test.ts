@@ -358,6 +358,23 @@ describe('users who move while they are listed', () => {
     expect(await stateOf(stored, `${account}-u3`)).toBe('active');
   });
 
+  it('of many who are missing, those beyond the first twenty stay until Zoom was asked about each of them', async () => {
+    const { db, sync, scripted, stored, match } = await setting({ users: 240 });
+    await match();
+    // 22 of 241: too few to refuse the walk, too many to ask about before the swap.
+    const missing = scripted.zoom.users
+      .filter(({ id }) => /-u[1-9]0$|-u10[0-9]$|-u11[012]$/.test(id))
+      .map(({ id }) => id);
+    expect(missing).toHaveLength(22);
+    scripted.zoom.users = scripted.zoom.users.filter(({ id }) => !missing.includes(id));
+    await sql`delete from steward.outbox`.execute(db);
+    expect(await sync()).toMatchObject({ state: 'done' });
+    const keys = (await stored()).map((row) => row.user_key);
+    const kept = missing.sort().slice(20);
+    expect(missing.filter((id) => keys.includes(id))).toEqual(kept);
+    expect((await owed(db)).flatMap(({ payload }) => payload['zoomUserId'] ?? [])).toEqual(kept);
+  });
+
   it('to another state are taken as they were seen last', async () => {
     const { sync, scripted, stored, account } = await setting();
     const user = scripted.zoom.users.find(({ id }) => id === `${account}-u1`)!;

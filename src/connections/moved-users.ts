@@ -1,0 +1,65 @@
+import { sql, type Transaction } from 'kysely';
+import { insertOutbox } from '../db/outbox-repository.ts';
+import type { DB } from '../db/schema.ts';
+import { hashAddresses } from './address-forms.ts';
+import type { DirectoryDeps } from './directory-sync-result.ts';
+import type { Walk } from './directory-walk-repository.ts';
+
+/** What a finished walk has not seen: of so many matched users so many; the first few of them, by Zoom user id. */
+export type Loss = { readonly matched: number; readonly lost: number; readonly sample: readonly string[] };
+
+/** Users that a walk kept unasked are looked at singly: so many after one walk, at most, one a second. */
+const looksAWalk = 1_000;
+const lookEveryMs = 1_000;
+
+/**
+ * Lists shift while they are read: whoever comes to an earlier page, or to a state that was listed before, is in none. So
+ * matched users that a walk has not seen are asked about singly – the sample at once –, and staged as Zoom says, or – if it
+ * says nothing – as they were. Only who Zoom says is gone goes.
+ * @returns who was kept as they were without being asked about: their looks are owed (`oweLooks`)
+ */
+export async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string, loss: Loss): Promise<string[]> {
+  for (const userId of loss.sample) {
+    const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, userId));
+    const answer = got.kind === 'answer' ? got.answer : null;
+    if (answer && !answer.ok && answer.failure.kind === 'not_found') continue;
+    const { email, type, status, accountId } = answer?.ok
+      ? answer.value
+      : { email: null, type: null, status: null, accountId: null };
+    if (accountId !== null && accountId !== walk.zoomAccountId) continue;
+    const [address] = await hashAddresses(deps.db, deps.vault, [email]);
+    await sql`
+      insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
+      select w.walk_id, d.user_key, d.zoom_user_id, coalesce(${address?.key ?? null}, d.address_key),
+             coalesce(${address?.hash ?? null}, d.address_key), coalesce(${status}, d.status), coalesce(${type}, d.user_type)
+        from steward.directory_users d join steward.directories w using (zoom_account_id)
+       where d.zoom_account_id = ${walk.zoomAccountId} and d.user_key = ${userId} and w.walk_id = ${walk.walkId}
+      on conflict do nothing`.execute(deps.db);
+  }
+  return loss.lost > loss.sample.length ? keepOthers(deps, walk, loss.sample) : [];
+}
+
+/** Stages everybody else who is missing as they were: nobody loses a match because too many were missing to ask about. */
+async function keepOthers({ db }: DirectoryDeps, walk: Walk, asked: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
+    select w.walk_id, d.user_key, d.zoom_user_id, d.address_key, d.address_key, d.status, d.user_type
+      from steward.directories w
+     cross join lateral steward.lost_in_walk(w.zoom_account_id, w.walk_id, null) missing
+      join steward.directory_users d on d.zoom_account_id = w.zoom_account_id and d.user_key = any(missing.sample)
+     where w.zoom_account_id = ${walk.zoomAccountId} and w.walk_id = ${walk.walkId} and d.user_key <> all(${[...asked]}::text[])
+    on conflict do nothing
+    returning user_key as id`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+/** Asks Zoom about users that were kept unasked, each in a job of its own; whom the bound leaves out, the next walk misses again. */
+export async function oweLooks(trx: Transaction<DB>, { zoomAccountId }: Walk, kept: readonly string[]): Promise<void> {
+  for (const [n, zoomUserId] of [...kept].sort().slice(0, looksAWalk).entries())
+    await insertOutbox(trx, {
+      job: 'sync-zoom-directory',
+      key: `${zoomAccountId}/${zoomUserId}`,
+      payload: { zoomAccountId, zoomUserId },
+      delayMs: n * lookEveryMs,
+    });
+}
