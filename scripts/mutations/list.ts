@@ -324,4 +324,40 @@ export const mutations: readonly Mutation[] = [
     replace: 'from steward.location_decisions(organization, plain) d;',
     why: 'a cascade takes what a personal Zoom serves',
   },
+  {
+    file: '352-zoom-starts.sql',
+    find: "if facts.org_state not in ('active', 'interrupted') then return; end if;",
+    replace: '',
+    why: 'what is made while nothing is connected is noted as new',
+  },
+  {
+    file: '352-zoom-starts.sql',
+    find: "when k.is_new and k.seen <> coalesce(p.neighbours, md5('')) then 'left'",
+    replace: '',
+    why: 'a list that was edited while it waited for a host gets Zoom',
+  },
+  {
+    file: '352-zoom-starts.sql',
+    find: "when k.zoom or k.is_new and k.copy then 'had'",
+    replace: "when k.zoom then 'had'",
+    why: 'a new event type whose Zoom was just archived is not noted',
+  },
+  {
+    file: '352-zoom-starts.sql',
+    find: 'case when e.created_at > since then coalesce',
+    replace: 'case when true then coalesce',
+    why: 'event types of before the setting start with Zoom',
+  },
+  {
+    file: '354-add-zoom.sql',
+    find: 'f.place::bigint - 1',
+    replace: 'f.place::bigint + 1000',
+    why: 'rows: a new event type ends with Zoom instead of starting with it',
+  },
+  {
+    file: '354-add-zoom.sql',
+    find: 'jsonb_build_array(steward.zoom_element()) || e.locations',
+    replace: 'e.locations || jsonb_build_array(steward.zoom_element())',
+    why: 'JSON: a new event type ends with Zoom instead of starting with it',
+  },
 ];

@@ -26,13 +26,14 @@ export async function planWhole(
 
 /** How many things a run would write; 0: it would find nothing to do. */
 export function changesOf({ members, bookings, locations }: FullPlan): number {
-  const { removed, restored, unflagged } = locations;
+  const { removed, restored, added, unflagged } = locations;
   return (
     members.summary.changes +
     bookings.detached +
     bookings.attached +
     removed.eventTypes +
     restored.eventTypes +
+    added.eventTypes +
     unflagged.eventTypes
   );
 }

@@ -22,6 +22,7 @@ const orNull =
 
 const words: Readonly<Record<string, Word>> = {
   'allow-opt-out': { key: 'allowOptOut', parse: onOff, expected: 'on or off' },
+  'zoom-for-new-event-types': { key: 'zoomForNewEventTypes', parse: onOff, expected: 'on or off' },
   'meeting-summary': { key: 'meetingSummary', parse: onOff, expected: 'on or off' },
   rollout: {
     key: 'rollout',

@@ -31,6 +31,7 @@ export const eventTypes = [
   'members.mapped',
   'locations.removed',
   'locations.restored',
+  'locations.added',
   'event_type.needs_location',
   'bookings.detached',
   'bookings.attached',

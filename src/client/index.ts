@@ -92,6 +92,7 @@ export type Mapping = {
 /** Settings of an organization: who is served, and what happens when. */
 export type OrganizationSettings = {
   readonly allowOptOut: boolean;
+  readonly zoomForNewEventTypes: boolean;
   readonly meetingSummary: boolean;
   readonly rollout: 'all' | 'groups' | 'domains';
   readonly rolloutGroups: readonly string[];

@@ -81,6 +81,8 @@ export async function activateCandidate(
       },
     );
   }
+  if (connection.state !== 'active' && connection.state !== 'interrupted')
+    await beginNewEventTypes(trx, connection.organization_id);
   await trx
     .updateTable('steward.candidates')
     .set({ state: 'adopted', confirmed_by: confirmedBy, look_due_at: null, ended_at: sql`steward.now()` })
@@ -112,6 +114,13 @@ export async function activateCandidate(
     });
   }
   return { connectionId: connection.id, generation: result.generation, runId: result.runId };
+}
+
+/** Event types made while the organization had no Zoom are not new to one that has it again: a one-time run is for those. */
+async function beginNewEventTypes(trx: Transaction<DB>, organizationId: string): Promise<void> {
+  await sql`
+    update steward.organization_settings set new_event_types_since = clock_timestamp()
+     where organization_id = ${organizationId} and zoom_for_new_event_types`.execute(trx);
 }
 
 /** Generations under which the cascade that is now superseded removed locations, beside those already returning. */

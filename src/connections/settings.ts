@@ -9,6 +9,8 @@ import { type Asker, actorOf, assertMayManage, assertTypedName, lockConnection }
 /** Settings of an organization (behaviour §5). */
 export type OrganizationSettings = {
   readonly allowOptOut: boolean;
+  /** new event types start with Zoom; those that were there before are not touched */
+  readonly zoomForNewEventTypes: boolean;
   readonly meetingSummary: boolean;
   readonly rollout: 'all' | 'groups' | 'domains';
   /** groups served, when rollout is groups */
@@ -45,6 +47,7 @@ export type ChangedSettings = {
 
 const defaults: OrganizationSettings = {
   allowOptOut: false,
+  zoomForNewEventTypes: false,
   meetingSummary: false,
   rollout: 'all',
   rolloutGroups: [],
@@ -61,7 +64,7 @@ const serving = ['allowOptOut', 'rollout', 'rolloutGroups', 'rolloutDomains', 's
 /** The settings as they are; an organization that never changed any has the defaults. */
 export async function readSettings(db: Database, organizationId: string): Promise<OrganizationSettings> {
   const { rows } = await sql<OrganizationSettings>`
-    select allow_opt_out as "allowOptOut", meeting_summary as "meetingSummary", rollout, rollout_groups as "rolloutGroups",
+    select allow_opt_out as "allowOptOut", zoom_for_new_event_types as "zoomForNewEventTypes", meeting_summary as "meetingSummary", rollout, rollout_groups as "rolloutGroups",
            rollout_domains as "rolloutDomains", fallback_location as "fallbackLocation", shared_host_zoom_user_id as "sharedHost",
            reconnect_days as "reconnectDays", archive_days as "archiveDays"
       from steward.organization_settings where organization_id = ${organizationId}`.execute(db);
@@ -147,6 +150,13 @@ export async function assumedBy(db: Database, organizationId: string, settings: 
   };
 }
 
+/**
+ * What is new is new to the setting as it was turned on: event types of before, and of a time when it was off, are not. By the
+ * database's own clock, as the main app's `created_at` is.
+ */
+const sinceWhenNew = (before: OrganizationSettings, after: OrganizationSettings) =>
+  after.zoomForNewEventTypes && !before.zoomForNewEventTypes ? sql`clock_timestamp()` : sql`null::timestamptz`;
+
 /** The organization's connection, whatever its state; null: it never asked for Zoom. */
 export async function findConnectionId(db: Database, organizationId: string): Promise<string | null> {
   const row = await db
@@ -193,15 +203,17 @@ export async function changeSettings(trx: Transaction<DB>, request: ChangeReques
       );
   }
   await sql`
-    insert into steward.organization_settings (organization_id, allow_opt_out, meeting_summary, rollout, rollout_groups,
+    insert into steward.organization_settings (organization_id, allow_opt_out, zoom_for_new_event_types, new_event_types_since, meeting_summary, rollout, rollout_groups,
       rollout_domains, fallback_location, shared_host_zoom_user_id, reconnect_days, archive_days, updated_at)
-    values (${organizationId}, ${after.allowOptOut}, ${after.meetingSummary}, ${after.rollout}, ${[...after.rolloutGroups]}::uuid[],
+    values (${organizationId}, ${after.allowOptOut}, ${after.zoomForNewEventTypes}, ${sinceWhenNew(before, after)}, ${after.meetingSummary}, ${after.rollout}, ${[...after.rolloutGroups]}::uuid[],
       ${[...after.rolloutDomains]}::text[], ${after.fallbackLocation === null ? null : JSON.stringify(after.fallbackLocation)}::jsonb,
       ${after.sharedHost}, ${after.reconnectDays}, ${after.archiveDays}, steward.now())
     on conflict (organization_id) do update
-       set (allow_opt_out, meeting_summary, rollout, rollout_groups, rollout_domains, fallback_location, shared_host_zoom_user_id,
+       set (allow_opt_out, zoom_for_new_event_types, new_event_types_since, meeting_summary, rollout, rollout_groups, rollout_domains, fallback_location, shared_host_zoom_user_id,
             reconnect_days, archive_days, updated_at)
-         = (excluded.allow_opt_out, excluded.meeting_summary, excluded.rollout, excluded.rollout_groups, excluded.rollout_domains,
+         = (excluded.allow_opt_out, excluded.zoom_for_new_event_types,
+            case when ${after.zoomForNewEventTypes && before.zoomForNewEventTypes} then organization_settings.new_event_types_since
+                 else excluded.new_event_types_since end, excluded.meeting_summary, excluded.rollout, excluded.rollout_groups, excluded.rollout_domains,
             excluded.fallback_location, excluded.shared_host_zoom_user_id, excluded.reconnect_days, excluded.archive_days, excluded.updated_at)`.execute(
     trx,
   );

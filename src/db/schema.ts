@@ -578,6 +578,28 @@ export interface MemberFactsTable {
   zoom_type: number | null;
 }
 
+/** Orders to put Zoom into the event types that were there before the setting for new ones, or to take that back. Carried out by the runs of the organization, whichever comes: a run that is superseded loses nothing. */
+export interface OneTimeRunsTable {
+  /** Id; names its additions. */
+  id: string;
+  /** The organization. */
+  organization_id: string;
+  /** One-time run whose additions go; null: this one adds. */
+  undoes: string | null;
+  /** dropped: the setting was turned off, the organization disconnected or another order came before its end. */
+  state: 'open' | 'done' | 'dropped';
+  /** Event types given Zoom, or taken back. */
+  event_types: Generated<number>;
+  /** Who ordered it: member:ID, operator:NAME. */
+  actor: string;
+  /** Generation of the preview that was confirmed. */
+  generation: number;
+  /** When. */
+  created_at: Timestamp;
+  /** When it ended. */
+  ended_at: Timestamp | null;
+}
+
 /** Members who opted out; counts only while allow_opt_out is on. */
 export interface OptOutsTable {
   /** The organization. */
@@ -668,6 +690,8 @@ export interface OrganizationSettingsTable {
   archive_days: Generated<number>;
   /** When a setting last changed. */
   updated_at: Generated<Timestamp>;
+  /** Event types created after this are new, by the database's own clock: when the setting was turned on, or the organization connected since. Null while it is off. */
+  new_event_types_since: Timestamp | null;
 }
 
 /** What was said in a transaction and must reach the queue: written with the data, moved by the relay. */
@@ -869,7 +893,7 @@ export interface RunsTable {
   /** held: the guard rail asks a person. */
   state: 'queued' | 'running' | 'done' | 'superseded' | 'held' | 'failed';
   /** What the cursor counts. */
-  phase: Generated<'facts' | 'members' | 'locations' | 'bookings' | 'finish' | 'done'>;
+  phase: Generated<'facts' | 'members' | 'locations' | 'additions' | 'bookings' | 'finish' | 'done'>;
   /** Last key that was worked on in this phase; null at its start. */
   cursor: string | null;
   /** Per phase {"done", "total"}. */
@@ -917,7 +941,7 @@ export interface UntoldLocationChangesTable {
   /** Run that changed them. */
   run_id: string;
   /** What happened. */
-  change: 'removed' | 'restored';
+  change: 'removed' | 'restored' | 'added';
   /** The event types. */
   event_type_ids: string[];
   /** Their owners, assignees or organizers; null for round robin and templates without owner. */
@@ -956,6 +980,22 @@ export interface WebhookSourcesTable {
   validated_at: Timestamp | null;
   /** When operators were told of its silence; null once it is heard again. */
   silent_told_at: Timestamp | null;
+}
+
+/** Event types whose start with Zoom is settled, or waits for a host who can host: while the setting for new event types is on, and where a one-time run came by. What is settled is never touched again. */
+export interface ZoomStartsTable {
+  /** The organization. */
+  organization_id: string;
+  /** The event type. */
+  event_type_id: string;
+  /** waiting: nobody could host yet; had: it had Zoom, or a copy of it; left: edited while it waited; added: Zoom was put first; undone: that was taken back with its run. */
+  state: 'waiting' | 'had' | 'left' | 'added' | 'undone';
+  /** waiting: fingerprint of the list when it was first seen; added: of the location we made, which an undo takes only if it is still that. Else null. */
+  print: string | null;
+  /** One-time run that added it; null: the automatic rule, or not added. */
+  one_time_run_id: string | null;
+  /** When. */
+  at: Timestamp;
 }
 
 /** Explicit matches of members to Zoom users, made by an owner or operator; they go before e-mail and end with the Zoom account. */
@@ -1062,7 +1102,7 @@ export interface AppLocationsTable {
   event_type_id: string;
   /** Organization of the event type. */
   organization_id: string;
-  /** Place in the ordered list; gaps are allowed. */
+  /** Place in the ordered list; gaps and negative numbers are allowed. */
   position: number;
   /** Kind of location. */
   kind: 'zoom_conference' | 'google_conference' | 'microsoft_teams_conference' | 'webex_conference' | 'gotomeeting_conference' | 'physical' | 'inbound_call' | 'outbound_call' | 'ask_invitee' | 'custom';
@@ -1158,6 +1198,7 @@ export interface DB {
   'steward.meetings': MeetingsTable;
   'steward.member_connections': MemberConnectionsTable;
   'steward.member_facts': MemberFactsTable;
+  'steward.one_time_runs': OneTimeRunsTable;
   'steward.opt_outs': OptOutsTable;
   'steward.org_connections': OrgConnectionsTable;
   'steward.organization_settings': OrganizationSettingsTable;
@@ -1174,6 +1215,7 @@ export interface DB {
   'steward.used_claims': UsedClaimsTable;
   'steward.webhook_receipts': WebhookReceiptsTable;
   'steward.webhook_sources': WebhookSourcesTable;
+  'steward.zoom_starts': ZoomStartsTable;
   'steward.zoom_user_mappings': ZoomUserMappingsTable;
   'steward_app.bookings': AppBookingsTable;
   'steward_app.event_type_hosts': AppEventTypeHostsTable;

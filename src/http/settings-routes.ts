@@ -19,6 +19,7 @@ import type { ActingMember } from './member-claims.ts';
 const most = 10_000;
 const changes = {
   allowOptOut: z.boolean().exactOptional(),
+  zoomForNewEventTypes: z.boolean().exactOptional(),
   meetingSummary: z.boolean().exactOptional(),
   rollout: z.enum(['all', 'groups', 'domains']).exactOptional(),
   rolloutGroups: z.array(z.guid()).max(most).exactOptional(),

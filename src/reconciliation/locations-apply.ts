@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
+import { addZoomTo } from './zoom-starts.ts';
 
 /** What was written, in event types and in locations. Equal zero everywhere: nothing was to be done. */
 export type LocationCounts = {
@@ -66,21 +67,23 @@ export async function zoomMayGo(db: Database, organizationId: string): Promise<b
 }
 
 /**
- * The same for named event types, for the runs of a member or an event type; tells the owners at once.
+ * The same for named event types, for the runs of a member or an event type, with new ones that start with Zoom; tells the
+ * owners at once.
  * Ids that are not the organization's are passed over. The caller holds the locks of such a run.
  */
 export async function reconcileEventTypes(
   trx: Transaction<DB>,
   request: { organizationId: string; eventTypeIds: readonly string[]; runId: string; adapter: LocationAdapter },
-): Promise<LocationCounts> {
+): Promise<LocationCounts & { readonly added: number }> {
   const { organizationId, eventTypeIds, runId, adapter } = request;
   const { rows } = await sql<LocationCounts>`
     select ${columns} from steward.reconcile_locations(${organizationId}, ${runId}, ${adapter}, ${eventTypeIds}::uuid[])`.execute(
     trx,
   );
   const counts = rows[0] as LocationCounts;
-  if (counts.removed + counts.restored > 0) await tellLocationChanges(trx, { organizationId, runId });
-  return counts;
+  const added = await addZoomTo(trx, request);
+  if (counts.removed + counts.restored + added > 0) await tellLocationChanges(trx, { organizationId, runId });
+  return { ...counts, added };
 }
 
 /**

@@ -17,7 +17,7 @@ export type LocationPlanGroup = {
   readonly examples: readonly string[];
 };
 
-/** What a run would do to locations; equal nothing everywhere but in the last three: a run would find nothing to do. */
+/** What a run would do to locations; nothing everywhere but in the last three: a run would find nothing to do. */
 export type LocationPlan = {
   readonly removed: LocationPlanGroup;
   /** of those removed: nothing is left, the event type is flagged */
@@ -25,6 +25,8 @@ export type LocationPlan = {
   /** of those removed: the fallback of the settings takes the place */
   readonly replacedByFallback: LocationPlanGroup;
   readonly restored: LocationPlanGroup;
+  /** new event types that start with Zoom */
+  readonly added: LocationPlanGroup;
   /** flags that go because somebody added a location */
   readonly unflagged: LocationPlanGroup;
   /** would be restored if a person accepted */
@@ -40,6 +42,7 @@ const categories = {
   no_location: 'leftWithoutLocation',
   fallback: 'replacedByFallback',
   restore: 'restored',
+  add: 'added',
   unflag: 'unflagged',
   offered: 'offered',
   fewer_hosts: 'roundRobinLosingHosts',
@@ -85,6 +88,7 @@ function emptyPlan(): Record<keyof LocationPlan, LocationPlanGroup> {
     leftWithoutLocation: emptyGroup,
     replacedByFallback: emptyGroup,
     restored: emptyGroup,
+    added: emptyGroup,
     unflagged: emptyGroup,
     offered: emptyGroup,
     roundRobinLosingHosts: emptyGroup,

@@ -1,4 +1,5 @@
 import { type Answer, answerFor, type Reason } from './oracle-members.ts';
+import { startWithZoom } from './oracle-starts.ts';
 import {
   type RemovalCause,
   removalCauses,
@@ -19,7 +20,14 @@ export type LocationOutcome =
   | { readonly kind: 'removed'; readonly cause: RemovalCause; readonly offered: boolean; readonly locations: number }
   | { readonly kind: 'restored'; readonly locations: number };
 
-export type LocationAnswer = { readonly outcome: LocationOutcome; readonly after: WorldEventType };
+export type LocationAnswer = {
+  readonly outcome: LocationOutcome;
+  /** then Zoom was put first, because the event type is new */
+  readonly started: boolean;
+  readonly after: WorldEventType;
+};
+
+type Settled = Omit<LocationAnswer, 'started'>;
 
 const zoomKind = 'zoom_conference';
 
@@ -68,16 +76,22 @@ function isOffered({ connection }: World, cause: RemovalCause): boolean {
 }
 
 /**
- * One look at an event type: Zoom locations kept, taken away, or brought back; everything else as it was.
- * `answer` may be given where the answers for the world's members are known already.
+ * One look at an event type: Zoom locations kept, taken away, or brought back, and a new one starts with Zoom; everything
+ * else as it was. `answer` may be given where the answers for the world's members are known already.
  */
 export function lookAt(
   world: World,
   eventType: WorldEventType,
   answer: (memberId: string) => Answer = (memberId) => answerFor(world, memberId),
 ): LocationAnswer {
-  if (world.connection?.observe) return { outcome: { kind: 'untouched' }, after: eventType };
   const servers = serversOf(eventType).map(answer);
+  const settled = settle(world, eventType, servers);
+  const after = startWithZoom(world, settled.after, servers);
+  return { ...settled, started: after.locations.length > settled.after.locations.length, after };
+}
+
+function settle(world: World, eventType: WorldEventType, servers: readonly Answer[]): Settled {
+  if (world.connection?.observe) return { outcome: { kind: 'untouched' }, after: eventType };
   const hasZoom = eventType.locations.some(isZoom);
 
   if (hasZoom) {
@@ -96,7 +110,7 @@ function unflagged(eventType: WorldEventType): WorldEventType {
   return { ...eventType, needsLocation: eventType.needsLocation && eventType.locations.length === 0 };
 }
 
-function remove(world: World, eventType: WorldEventType, cause: RemovalCause): LocationAnswer {
+function remove(world: World, eventType: WorldEventType, cause: RemovalCause): Settled {
   const { fallback: wanted } = world.settings;
   const others = eventType.locations.filter((location) => !isZoom(location));
   const fallback = others.length === 0 && wanted ? { id: `fallback of ${eventType.id}`, ...wanted } : null;
@@ -142,7 +156,7 @@ function restorable({ connection }: World, { locations, archives }: WorldEventTy
   );
 }
 
-function restore(eventType: WorldEventType, returning: readonly WorldArchive[]): LocationAnswer {
+function restore(eventType: WorldEventType, returning: readonly WorldArchive[]): Settled {
   const fallbacks = returning.map(({ fallback }) => fallback?.id);
   const list = eventType.locations.filter(({ id }) => !fallbacks.includes(id));
   for (const { place, location } of [...returning].sort((a, b) => a.place - b.place)) list.splice(place, 0, location);

@@ -30,6 +30,8 @@ export type WorldSettings = {
   readonly fallback: { readonly kind: string; readonly details: Readonly<Record<string, unknown>> } | null;
   /** Zoom user id */
   readonly sharedHost: string | null;
+  /** new event types start with Zoom */
+  readonly zoomForNew: boolean;
 };
 
 export type GrantState = 'living' | 'suspect' | 'dead' | 'retiring' | 'gone';
@@ -106,6 +108,11 @@ export type WorldArchive = {
   readonly accepted: boolean;
 };
 
+/** What is known of an event type's start with Zoom; `seen` is the list that was there while it waits for a host. */
+export type WorldStart =
+  | { readonly state: 'waiting'; readonly seen: readonly WorldLocation[] }
+  | { readonly state: 'had' | 'left' | 'added' };
+
 export type WorldEventType = {
   readonly id: string;
   readonly kind: EventKind;
@@ -117,6 +124,10 @@ export type WorldEventType = {
   readonly archives: readonly WorldArchive[];
   /** flagged: a removal left it without any location */
   readonly needsLocation: boolean;
+  /** created since the setting for new ones was turned on, or the organization connected */
+  readonly isNew: boolean;
+  /** null: nobody looked at it while it was new */
+  readonly start: WorldStart | null;
 };
 
 export type World = {

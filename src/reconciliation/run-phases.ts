@@ -11,6 +11,7 @@ import { keepToIndexes } from './planner.ts';
 import type { Run, RunPhase } from './run-record.ts';
 import { writeMemberChunk } from './write-member-chunk.ts';
 import { writeMemberRange } from './write-members.ts';
+import { additionsChunk } from './zoom-starts.ts';
 
 export type PhaseRequest = {
   readonly run: Run;
@@ -100,7 +101,7 @@ const membersPhase: Phase = {
 };
 
 const locationsPhase: Phase = {
-  next: 'bookings',
+  next: 'additions',
   async chunk(trx, { run, adapter, limit, mayGo }) {
     const { lastEventTypeId, eventTypes, counts } = await locationsChunk(trx, {
       organizationId: run.organizationId,
@@ -111,6 +112,22 @@ const locationsPhase: Phase = {
       mayGo,
     });
     return { cursor: lastEventTypeId, looked: eventTypes, counts: prefixCounts('locations', counts) };
+  },
+  total: async () => null,
+};
+
+/** After whatever returns has returned: new event types that start with Zoom. */
+const additionsPhase: Phase = {
+  next: 'bookings',
+  async chunk(trx, { run, adapter, limit }) {
+    const { lastEventTypeId, eventTypes, added } = await additionsChunk(trx, {
+      organizationId: run.organizationId,
+      runId: run.id,
+      adapter,
+      afterEventTypeId: run.cursor,
+      limit,
+    });
+    return { cursor: lastEventTypeId, looked: eventTypes, counts: prefixCounts('locations', { added }) };
   },
   total: async () => null,
 };
@@ -138,6 +155,7 @@ export const phases = {
   facts: factsPhase,
   members: membersPhase,
   locations: locationsPhase,
+  additions: additionsPhase,
   bookings: bookingsPhase,
   finish: finishPhase,
 } as const satisfies Record<Exclude<RunPhase, 'done'>, Phase>;

@@ -5,7 +5,7 @@ import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import type { Counts } from './counts.ts';
 
-export type RunPhase = 'facts' | 'members' | 'locations' | 'bookings' | 'finish' | 'done';
+export type RunPhase = 'facts' | 'members' | 'locations' | 'additions' | 'bookings' | 'finish' | 'done';
 export type RunState = 'queued' | 'running' | 'done' | 'superseded' | 'held' | 'failed';
 
 export type PhaseProgress = {

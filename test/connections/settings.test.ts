@@ -41,6 +41,40 @@ async function setting() {
 }
 
 describe('settings of an organization', () => {
+  it('Zoom for new event types: what is new begins when it is turned on, and again when the organization connects', async () => {
+    const { db, organization, change, connectionId } = await setting();
+    const since = async () => {
+      const { rows } = await sql<{ since: Date | null }>`
+        select new_event_types_since as since from steward.organization_settings where organization_id = ${organization.id}`.execute(
+        db,
+      );
+      return rows[0]?.since?.getTime() ?? null;
+    };
+    const before = Date.now() - 1_000;
+    expect(await change({ zoomForNewEventTypes: true })).toMatchObject({
+      changed: ['zoomForNewEventTypes'],
+      runId: null,
+    });
+    const first = (await since()) as number;
+    expect(first).toBeGreaterThan(before);
+    await change({ archiveDays: 30 });
+    expect(await since()).toBe(first);
+    await change({ zoomForNewEventTypes: false });
+    expect(await since()).toBeNull();
+    await change({ zoomForNewEventTypes: true });
+    const second = (await since()) as number;
+    expect(second).toBeGreaterThan(first);
+
+    // The same Zoom again, while it is connected, changes nothing; after a time without Zoom it begins anew.
+    await connectActive(playConnections(db), organization, `acc-${organization.id}`);
+    expect(await since()).toBe(second);
+    await sql`update steward.org_connections set state = 'none', disconnected_at = steward.now(), grant_id = null where id = ${connectionId}`.execute(
+      db,
+    );
+    await connectActive(playConnections(db), organization, `acc-${organization.id}`);
+    expect(await since()).toBeGreaterThan(second);
+  });
+
   it('have defaults until somebody changes one; what affects nobody raises no generation', async () => {
     const { db, organization, change, row, runs } = await setting();
     expect(await readSettings(db, organization.id)).toMatchObject({

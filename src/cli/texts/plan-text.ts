@@ -13,6 +13,7 @@ const locationLines: readonly (readonly [keyof LocationPlan, string])[] = [
   ['leftWithoutLocation', '… of those left without any location'],
   ['replacedByFallback', '… of those given the fallback'],
   ['restored', 'get their Zoom location back in its place'],
+  ['added', 'are new and start with Zoom'],
   ['unflagged', 'no longer need a location'],
   ['offered', 'could return if a person accepted (restore)'],
   ['roundRobinLosingHosts', 'round robin keeps Zoom with fewer hosts'],

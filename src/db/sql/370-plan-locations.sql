@@ -5,6 +5,7 @@
 --   restore         archived ones come back         offered       would come back if a person accepted
 --   fewer_hosts     round robin keeps Zoom, but some hosts can host now and not then
 --   unserved        Zoom stays, but nobody can host
+--   add             new ones start with Zoom
 create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000)
 returns table (category text, kind text, event_types bigint, locations bigint, examples uuid[])
 language plpgsql stable
@@ -65,4 +66,7 @@ begin
     exit when page.upto is null;
     start_after := page.upto;
   end loop;
+  return query
+  select p.category, p.kind, p.event_types, p.event_types, p.examples
+    from steward.plan_zoom_starts(organization, from_adapter, false, assumed, page_size) p where p.category = 'add';
 end $$;

@@ -5,6 +5,7 @@ returns table (type text, by_owner boolean, at_once integer, summed_as text)
 language sql immutable parallel safe as $$
   values ('locations.removed', true, 1, 'locations.removed'),
          ('locations.restored', true, 1, 'locations.restored'),
+         ('locations.added', true, 1, 'locations.added'),
          ('event_type.needs_location', true, 1, 'event_type.needs_location'),
          ('members.connection_changed', false, 1, 'members.connection_changed'),
          ('bookings.detached', false, 1, 'bookings.detached'),

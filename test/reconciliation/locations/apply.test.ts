@@ -330,9 +330,14 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     const runId = '00000000-0000-4000-8000-000000000001';
     const look = (organizationId: string, eventTypeIds: string[]) =>
       w.db.transaction().execute((trx) => reconcileEventTypes(trx, { organizationId, eventTypeIds, runId, adapter }));
-    expect(await look(foreign.organizationId, [one])).toEqual(nothing);
-    expect(await look(w.organizationId, [])).toEqual(nothing);
-    expect(await look(w.organizationId, [one, one, runId])).toEqual({ ...nothing, removedEventTypes: 1, removed: 1 });
+    expect(await look(foreign.organizationId, [one])).toEqual({ ...nothing, added: 0 });
+    expect(await look(w.organizationId, [])).toEqual({ ...nothing, added: 0 });
+    expect(await look(w.organizationId, [one, one, runId])).toEqual({
+      ...nothing,
+      removedEventTypes: 1,
+      removed: 1,
+      added: 0,
+    });
     expect(await w.kindsOf(two)).toEqual([zoom, 'physical']);
     expect(await w.events('locations.removed')).toMatchObject([
       { subjectId: host, data: { eventTypeIds: [one], runId } },

@@ -56,6 +56,11 @@ beforeAll(async () => {
       select gen_random_uuid(), ${organization}, md5(${name} || 'e' || i)::uuid, case when i % 10 < 6 then 'rows' else 'json' end, 1, '{}', 'x',
              'organization_disconnected', i % 2 = 0, 4, gen_random_uuid(), now(), now() + interval '90 days'
         from generate_series(1, ${eventTypesEach}::int) i where i % 10 >= 5`.execute(db);
+    await sql`
+      insert into steward.zoom_starts (organization_id, event_type_id, state, at)
+      select ${organization}, md5(${name} || 'e' || i)::uuid, 'had', now() from generate_series(1, ${eventTypesEach}::int) i where i % 10 < 3`.execute(
+      db,
+    );
   }
   await sql`analyze`.execute(db);
 });
@@ -94,7 +99,15 @@ async function plansOf(statements: readonly string[]): Promise<{ nodes: Node[]; 
   return { nodes, called: new Set(called) };
 }
 
-const big = ['locations', 'event_types', 'event_type_hosts', 'archived_locations', 'members', 'directory_users'];
+const big = [
+  'locations',
+  'event_types',
+  'event_type_hosts',
+  'archived_locations',
+  'members',
+  'directory_users',
+  'zoom_starts',
+];
 const scansOfBigTables = (nodes: readonly Node[]) =>
   nodes
     .filter((node) => node['Node Type'] === 'Seq Scan' && big.includes(node['Relation Name'] ?? ''))
@@ -102,6 +115,7 @@ const scansOfBigTables = (nodes: readonly Node[]) =>
 
 const chunk = (adapter: LocationAdapter, limit = 100) =>
   `select * from steward.reconcile_locations_page('${organizationId}', '${randomUUID()}', '${adapter}', '40000000-0000-0000-0000-000000000000', ${limit})`;
+const turnOn = `insert into steward.organization_settings (organization_id, zoom_for_new_event_types, new_event_types_since) values ('${organizationId}', true, '2000-01-01')`;
 const disconnect = `update steward.org_connections set state = 'disconnecting', disconnected_at = now(), generation = 6 where organization_id = '${organizationId}'`;
 const reconnect = `update steward.org_connections set state = 'active', disconnected_at = null, generation = 7 where organization_id = '${organizationId}'`;
 
@@ -135,6 +149,25 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
       'without_zoom',
       'only_zoom',
     ])
+      expect(called).not.toContain(inlined);
+  });
+
+  test('new event types that start with Zoom, those that were there before, and the plan of either read by keys', async () => {
+    const additions = (oneTimeRun: string) =>
+      `select * from steward.add_zoom_page('${organizationId}', '${randomUUID()}', '${adapter}', '40000000-0000-0000-0000-000000000000', 100, ${oneTimeRun})`;
+    const { nodes, called } = await plansOf([
+      turnOn,
+      additions('null'),
+      additions(`'${randomUUID()}'`),
+      additions(`'${randomUUID()}'`),
+      `select * from steward.add_zoom('${organizationId}', '${randomUUID()}', '${adapter}', array[md5('ae1')::uuid])`,
+      `select * from steward.plan_zoom_starts('${organizationId}', '${adapter}', true, null, 100)`,
+    ]);
+    const relations = new Set(nodes.map((node) => node['Relation Name']));
+    for (const relation of ['event_types', 'zoom_starts', 'archived_locations', 'members'])
+      expect(relations).toContain(relation);
+    expect(scansOfBigTables(nodes)).toEqual([]);
+    for (const inlined of ['location_print', 'event_type_servers', 'without_zoom', 'rule_reason'])
       expect(called).not.toContain(inlined);
   });
 

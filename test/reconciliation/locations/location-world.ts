@@ -99,12 +99,21 @@ export async function createLocationWorld(db: Database, adapter: LocationAdapter
                where organization_id = ${organizationId}`.execute(db);
   }
 
-  async function setSettings(settings: { fallback?: unknown; allowOptOut?: boolean; archiveDays?: number }) {
-    const { fallback, allowOptOut = false, archiveDays = 90 } = settings;
-    await sql`insert into steward.organization_settings (organization_id, fallback_location, allow_opt_out, archive_days)
-              values (${organizationId}, ${fallback === undefined ? null : JSON.stringify(fallback)}::jsonb, ${allowOptOut}, ${archiveDays})
+  async function setSettings(settings: {
+    fallback?: unknown;
+    allowOptOut?: boolean;
+    archiveDays?: number;
+    zoomForNew?: boolean;
+  }) {
+    const { fallback, allowOptOut = false, archiveDays = 90, zoomForNew = false } = settings;
+    await sql`insert into steward.organization_settings (organization_id, fallback_location, allow_opt_out, archive_days, zoom_for_new_event_types, new_event_types_since)
+              values (${organizationId}, ${fallback === undefined ? null : JSON.stringify(fallback)}::jsonb, ${allowOptOut}, ${archiveDays}, ${zoomForNew},
+                      case when ${zoomForNew} then clock_timestamp() end)
               on conflict (organization_id) do update set fallback_location = excluded.fallback_location,
-                allow_opt_out = excluded.allow_opt_out, archive_days = excluded.archive_days`.execute(db);
+                allow_opt_out = excluded.allow_opt_out, archive_days = excluded.archive_days,
+                zoom_for_new_event_types = excluded.zoom_for_new_event_types, new_event_types_since = excluded.new_event_types_since`.execute(
+      db,
+    );
   }
 
   /** Reconciles everything in chunks of so many event types and tells it. */

@@ -5,36 +5,10 @@ import type { Database } from '../../../src/db/database.ts';
 import type { DB } from '../../../src/db/schema.ts';
 import { locationsChunk, reconcileEventTypes } from '../../../src/reconciliation/locations-apply.ts';
 import { useDatabase } from '../../support/database.ts';
+import { hold, untilSomebodyWaits } from './hold.ts';
 import { createLocationWorld, type LocationWorld, online, phone, room, zoom } from './location-world.ts';
 
 const database = useDatabase();
-
-/** Runs work in a transaction and holds it open until told; resolves `ready` when the work is done. */
-function hold<T>(db: Database, work: (trx: Transaction<DB>) => Promise<T>) {
-  const ready = Promise.withResolvers<T>();
-  const release = Promise.withResolvers<void>();
-  const done = db.transaction().execute(async (trx) => {
-    ready.resolve(await work(trx));
-    await release.promise;
-  });
-  done.catch(ready.reject);
-  return {
-    ready: ready.promise,
-    async commit() {
-      release.resolve();
-      await done;
-    },
-  };
-}
-
-/** Resolves once somebody in this database waits for a lock. */
-async function untilSomebodyWaits(db: Database): Promise<void> {
-  for (;;) {
-    const { rows } = await sql`
-      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
-    if (rows.length > 0) return;
-  }
-}
 
 const chunkOf = (w: LocationWorld) => (trx: Transaction<DB>) =>
   locationsChunk(trx, {

@@ -32,8 +32,8 @@ export function compareLook(look: Look, prints: Prints): string[] {
   if (!before || !after) return [`${look.key}/${look.eventTypeId}: the event type is not there`];
   const wrong = [...compareState(look, after), ...compareBytes(look, before, after, prints)];
   if (wrong.length === 0) return [];
-  const show = ({ locations, archives, needsLocation }: StoredEventType) =>
-    JSON.stringify({ locations: locations.map(({ print }) => print), archives, needsLocation });
+  const show = ({ locations, archives, needsLocation, start }: StoredEventType) =>
+    JSON.stringify({ locations: locations.map(({ print }) => print), archives, needsLocation, start });
   return [
     `${look.adapter}: ${look.key}/${look.eventTypeId}: ${wrong.join('; ')}\n  oracle ${JSON.stringify(look.expected)}\n  before ${show(before)}\n  after ${show(after)}`,
   ];
@@ -50,19 +50,30 @@ function compareState({ key, expected: { after: expected } }: Look, after: Store
       .map(({ id, cause, offered, generation }) => [id, cause, offered, generation].join())
       .sort()
       .join(' ');
-  const copies = expected.archives.map((archive) => ({ ...archive, id: idOf(key, archive.location.id) }));
-  if (text(copies) !== text(after.archives.map((archive) => ({ ...archive, id: archive.locationId }))))
-    wrong.push('other copies');
+  const copies = expected.archives.map((archive) => ({
+    ...archive,
+    id: isAdded(archive.location) ? null : idOf(key, archive.location.id),
+  }));
+  // What the worker made itself has an id of its own, or none.
+  const known = new Set(copies.map(({ id }) => id));
+  const stored = after.archives.map((archive) => ({
+    ...archive,
+    id: known.has(archive.locationId) ? archive.locationId : null,
+  }));
+  if (text(copies) !== text(stored)) wrong.push('other copies');
+  if ((expected.start?.state ?? null) !== after.start) wrong.push(`start noted as ${after.start}`);
   if (expected.needsLocation !== after.needsLocation) wrong.push('another flag');
   return wrong;
 }
 
+const isAdded = (location: WorldLocation): boolean => location.id.startsWith('new Zoom of ');
 const isFallback = (location: WorldLocation): boolean => location.id.startsWith('fallback of ');
 
 function isLocation(key: string, location: WorldLocation, stored: StoredLocation | undefined): boolean {
   if (!stored || stored.kind !== location.kind) return false;
   // A fallback is new: it has an id of its own, or none. Of everything else the bytes are compared.
   if (isFallback(location)) return stored.details !== null && within(stored.details, location.details);
+  if (isAdded(location)) return stored.id === null || stored.details !== null;
   return stored.id === idOf(key, location.id);
 }
 
@@ -79,7 +90,7 @@ function compareBytes(
   const wrong: string[] = [];
   if (before.print !== after.print) wrong.push('the event type itself was changed');
   const { kind } = expected.outcome;
-  const mayWrite = adapter === 'json' && (kind === 'removed' || kind === 'restored');
+  const mayWrite = adapter === 'json' && (kind === 'removed' || kind === 'restored' || expected.started);
   if (!mayWrite && before.writtenBy !== after.writtenBy) wrong.push('the event type was written');
   const rows = new Map(before.locations.map((location) => [location.id, location.writtenBy]));
   for (const { id, print, writtenBy } of after.locations) {

@@ -77,6 +77,8 @@ export function countOutcomes(rounds: readonly Round[]): Coverage {
       const detail = outcome.kind === 'removed' ? ` ${outcome.cause} ${outcome.offered ? 'offered' : 'automatic'}` : '';
       const name = `${outcome.kind}${detail} / ${kind}`;
       counts.set(name, (counts.get(name) ?? 0) + 1);
+      const started = `started / ${kind}`;
+      if (answer.started) counts.set(started, (counts.get(started) ?? 0) + 1);
     }
   return counts;
 }

@@ -22,7 +22,7 @@ export function eventTypeRows({ key, world, adapter }: PlayedWorld, times: WalkT
       host_member_id: eventType.host === null ? null : id(eventType.host),
       title: eventType.id,
       locations: adapter === 'json' ? eventType.locations.map((location) => elementOf(key, location)) : null,
-      created_at: times.before,
+      created_at: eventType.isNew ? times.after : times.before,
       updated_at: times.before,
     })),
     'steward_app.event_type_hosts': world.eventTypes.flatMap((eventType) => hostRows(key, eventType)),

@@ -58,7 +58,11 @@ export function changeWorld(draft: Draft, left: World, seed: number): ChangedWor
   const base: World = {
     ...left,
     connection: facts.connection,
-    settings: { ...facts.settings, fallback: left.settings.fallback },
+    settings: {
+      ...facts.settings,
+      fallback: left.settings.fallback,
+      zoomForNew: createDice(seed + 7)(4) === 0 ? !left.settings.zoomForNew : left.settings.zoomForNew,
+    },
     members,
     directory: facts.directory,
   };

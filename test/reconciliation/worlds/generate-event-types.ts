@@ -55,10 +55,13 @@ function locationsOf(id: string, dice: (sides: number) => number): WorldLocation
  */
 export function generateEventTypes(memberIds: readonly string[], seed: number): WorldEventType[] {
   const dice = createDice(seed);
+  const age = createDice(seed + 1);
   const eventTypes: WorldEventType[] = [];
   const add = (kind: EventKind, host: string | null, hosts: WorldEventType['hosts']): void => {
     const id = `e${eventTypes.length}`;
-    eventTypes.push({ id, kind, host, hosts, locations: locationsOf(id, dice), archives: [], needsLocation: false });
+    const locations = locationsOf(id, dice);
+    const isNew = age(2) === 0;
+    eventTypes.push({ id, kind, host, hosts, locations, archives: [], needsLocation: false, isNew, start: null });
   };
   const anybody = (): string => (dice(12) === 0 ? `left${dice(3)}` : (memberIds[dice(memberIds.length)] ?? 'left0'));
   const some = (first: string | null, most: number): WorldEventType['hosts'] => {

@@ -90,7 +90,8 @@ function sampleDraft(
       drawn.seed,
     ),
   };
-  const settings = { ...world.settings, fallback: drawn.fallback };
+  const zoomForNew = createDice(drawn.seed + 7)(2) === 0;
+  const settings = { ...world.settings, fallback: drawn.fallback, zoomForNew };
   return { key, state, worldClass, people: drawn.people, played: { key, adapter, world: { ...world, settings } } };
 }
 
@@ -115,6 +116,7 @@ export function compose(connection: WorldConnection | null, worldClass: WorldCla
             : { to: 'domains', domains: ['in.test', 'elsewhere.test'] },
       fallback: null,
       sharedHost: shared === 'none' ? null : 'shared',
+      zoomForNew: false,
     },
     members: people.flatMap(({ members }) => members),
     directory: {

@@ -7,7 +7,10 @@ import type { PlayedWorld } from './world-rows.ts';
 
 /** An event type as the page shows it. */
 export function shown({ locations, needsLocation }: WorldEventType): ExpectedLocations {
-  const names = locations.map(({ id }) => (id.startsWith('fallback') ? 'fallback' : id.replace(/^event type /, '')));
+  const names = locations.map(({ id }) => {
+    const [inserted] = /^fallback|^new Zoom/.exec(id) ?? [];
+    return inserted ?? id.replace(/^event type /, '');
+  });
   return { names, flagged: needsLocation };
 }
 

@@ -27,6 +27,8 @@ export type StoredEventType = {
   readonly locations: readonly StoredLocation[];
   readonly archives: readonly StoredArchive[];
   readonly needsLocation: boolean;
+  /** how its start with Zoom is noted */
+  readonly start: string | null;
   /** the row without its locations, as text */
   readonly print: string;
   /** transaction that wrote the row last */
@@ -47,8 +49,10 @@ export async function readLocations(
   adapter: LocationAdapter,
 ): Promise<Snapshot> {
   const snapshot = new Map<string, Draft>();
-  const { rows: eventTypes } = await sql<{ id: string; print: string; writtenBy: string; locations: StoredLocation[] }>`
-    select e.id, md5((to_jsonb(e) - 'locations')::text) as print, e.xmin::text as "writtenBy",
+  const { rows: eventTypes } = await sql<
+    Pick<StoredEventType, 'print' | 'writtenBy' | 'start' | 'locations'> & { id: string; locations: StoredLocation[] }
+  >`
+    select e.id, (select s.state from steward.zoom_starts s where s.organization_id = e.organization_id and s.event_type_id = e.id) as start, md5((to_jsonb(e) - 'locations')::text) as print, e.xmin::text as "writtenBy",
            case when ${adapter} = 'json' then (
              select coalesce(jsonb_agg(jsonb_build_object('id', x.element ->> 'id', 'kind', x.element ->> 'kind', 'details', case when x.element ? 'id' then null else x.element -> 'details' end,
                                                           'print', x.element::text, 'writtenBy', null) order by x.place), '[]')

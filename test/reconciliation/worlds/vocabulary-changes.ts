@@ -22,7 +22,7 @@ export function readChange(cell: string, before: World): Change {
   const edits: NamedEdit[] = [];
   let archives: ArchiveChange = {};
   for (const phrase of phrases(cell)) {
-    const edit = /^(Zoom 2|Zoom|phone|office|Meet|fallback) (edited|added|deleted)$/.exec(phrase);
+    const edit = /^(new Zoom|Zoom 2|Zoom|phone|office|Meet|fallback) (edited|added|deleted)$/.exec(phrase);
     const person = /^(Ann|Bob|Cem) (.+)$/.exec(phrase);
     const host = /^hosted by (Ann|Bob|Cem)$/.exec(phrase);
     if (edit) edits.push({ name: `${edit[1]}`, kind: edit[2] as NamedEdit['kind'] });
@@ -70,7 +70,13 @@ function withOrganization(phrase: string): (world: World) => World {
   });
 }
 
-const emptySettings = { allowOptOut: false, rollout: { to: 'all' }, fallback: null, sharedHost: null } as const;
+const emptySettings = {
+  allowOptOut: false,
+  rollout: { to: 'all' },
+  fallback: null,
+  sharedHost: null,
+  zoomForNew: false,
+} as const;
 
 function withMember(name: string, words: string): (world: World) => World {
   const member = read<WorldMember | null>(memberPhrases, usualMember(name), words);

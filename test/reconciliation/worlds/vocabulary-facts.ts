@@ -27,7 +27,7 @@ const connected: WorldConnection = {
 /** An organization as usual: active, without special settings. */
 export const usualOrganization: OrganizationCell = {
   connection: connected,
-  settings: { allowOptOut: false, rollout: { to: 'all' }, fallback: null, sharedHost: null },
+  settings: { allowOptOut: false, rollout: { to: 'all' }, fallback: null, sharedHost: null, zoomForNew: false },
 };
 
 const causes: Readonly<Record<string, WorldConnection['disconnectCause']>> = {
@@ -66,6 +66,7 @@ export const organizationPhrases: Phrasebook<OrganizationCell> = [
   [/rollout to group (\w+)/, (cell, group) => set(cell, { rollout: { to: 'groups', groups: [`${group}`] } })],
   [/rollout to domain (\S+)/, (cell, domain) => set(cell, { rollout: { to: 'domains', domains: [`${domain}`] } })],
   [/shared host (\w+)/, (cell, user) => set(cell, { sharedHost: `${user}` })],
+  [/Zoom for new event types/, (cell) => set(cell, { zoomForNew: true })],
   [/fallback phone/, (cell) => set(cell, { fallback: { kind: 'outbound_call', details: { phone: '+49 30 1234' } } })],
 ];
 

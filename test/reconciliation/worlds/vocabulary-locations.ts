@@ -30,7 +30,7 @@ export function readLocations(cell: string): ExpectedLocations {
   const flagged = parts.at(-1) === 'flagged';
   const names = flagged ? parts.slice(0, -1) : parts;
   if (names[0] === 'nothing' && names.length === 1) return { names: [], flagged };
-  for (const name of names) if (name !== 'fallback') locationNamed('', name);
+  for (const name of names) if (name !== 'fallback' && name !== 'new Zoom') locationNamed('', name);
   return { names, flagged };
 }
 
@@ -57,9 +57,8 @@ const kinds: Readonly<Record<string, EventKind>> = {
 /** Reads the column Event type: its kind and its people. */
 export function readEventType(cell: string, before: string): WorldEventType {
   const id = 'event type';
-  const found = /^(solo of|group of|managed for|collective of|template of|template for|round robin of) (.+)$/.exec(
-    cell,
-  );
+  const found =
+    /^(?:new )?(solo of|group of|managed for|collective of|template of|template for|round robin of) (.+)$/.exec(cell);
   if (!found) throw new Error(`expected an event type such as "solo of Ann", got "${cell}"`);
   const [, opening = '', people = ''] = found;
   const kind = kinds[opening] as EventKind;
@@ -80,5 +79,7 @@ export function readEventType(cell: string, before: string): WorldEventType {
     locations: readLocations(before).names.map((name) => locationNamed(id, name)),
     archives: [],
     needsLocation: false,
+    isNew: cell.startsWith('new '),
+    start: null,
   };
 }

@@ -98,7 +98,8 @@ export function factRows({ key, world }: NamedWorld, times: WalkTimes): FactRows
       {
         organization_id,
         allow_opt_out: settings.allowOptOut,
-        zoom_for_new_event_types: false,
+        zoom_for_new_event_types: settings.zoomForNew,
+        new_event_types_since: settings.zoomForNew ? times.walk : null,
         meeting_summary: false,
         rollout: rollout.to,
         rollout_groups: rollout.to === 'groups' ? rollout.groups.map(id) : [],
