@@ -14,6 +14,8 @@ export type DirectorySync =
   | { readonly state: 'busy' }
   /** Zoom's limit: nobody calls for this account before */
   | { readonly state: 'blocked'; readonly retryInMs: number }
+  /** our share of the day's calls is used: walks wait for the next UTC day, nobody else does */
+  | { readonly state: 'daily_limit'; readonly retryInMs: number }
   /** the walk lost too many matched users: the copy stays as it was */
   | { readonly state: 'refused'; readonly matched: number; readonly lost: number }
   | { readonly state: 'failed'; readonly reason: string; readonly retryable: boolean }

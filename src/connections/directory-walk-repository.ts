@@ -25,7 +25,9 @@ export type Walk = {
 export type Claimed =
   | { readonly kind: 'walk'; readonly walk: Walk }
   | { readonly kind: 'busy' }
-  | { readonly kind: 'blocked'; readonly retryInMs: number };
+  | { readonly kind: 'blocked'; readonly retryInMs: number }
+  /** our share of the day's calls is used */
+  | { readonly kind: 'daily_limit'; readonly retryInMs: number };
 
 /**
  * Takes the walk of an account: the one that was left, at its page – from its beginning if the page token is too old
@@ -48,6 +50,7 @@ export async function claimWalk(db: Kysely<DB>, zoomAccountId: string): Promise<
         from (select walk_id as before from steward.directories where zoom_account_id = ${zoomAccountId} for update) was
        where zoom_account_id = ${zoomAccountId}
          and coalesce(walk_lease_until <= steward.now(), true) and coalesce(blocked_until <= steward.now(), true)
+         and coalesce(walk_resumes_at <= steward.now(), true)
       returning d.walk_id as "walkId", walk_status as status, walk_page_token as "pageToken", was.before`.execute(trx);
     const [{ walkId, before } = { walkId: null, before: null }] = claimed.rows;
     // Whose page token was too old: nobody goes on with it, and addresses of strangers are not kept.
@@ -57,33 +60,68 @@ export async function claimWalk(db: Kysely<DB>, zoomAccountId: string): Promise<
   });
   const [row] = rows;
   if (row) return { kind: 'walk', walk: { zoomAccountId, ...row } };
-  const blocked = await sql<{ ms: number }>`
-    select (extract(epoch from blocked_until - steward.now()) * 1000)::float8 as ms from steward.directories
-     where zoom_account_id = ${zoomAccountId} and blocked_until > steward.now()`.execute(db);
-  return blocked.rows[0] ? { kind: 'blocked', retryInMs: Math.ceil(blocked.rows[0].ms) } : { kind: 'busy' };
+  const { rows: waits } = await sql<{ kind: 'blocked' | 'daily_limit'; ms: number }>`
+    select kind, (extract(epoch from until - steward.now()) * 1000)::float8 as ms
+      from steward.directories, lateral (values ('blocked', blocked_until), ('daily_limit', walk_resumes_at)) w (kind, until)
+     where zoom_account_id = ${zoomAccountId} and until > steward.now() order by until desc limit 1`.execute(db);
+  return waits[0] ? { kind: waits[0].kind, retryInMs: Math.ceil(waits[0].ms) } : { kind: 'busy' };
 }
+
+/** Counts calls of a walk on their UTC day. */
+const counted = (calls: number) => sql`
+  walk_asked_at = steward.now(), walk_day = date_trunc('day', steward.now(), 'UTC'),
+  walk_calls = ${calls}::int + case when walk_day = date_trunc('day', steward.now(), 'UTC') then walk_calls else 0 end`;
 
 /**
  * Stages a page and moves the walk to its next place, if the walk still stands where this page was asked for: of two
- * that fetched the same page, one moves on. Renews the lease.
- * @returns whether the walk moved
+ * that fetched the same page, one moves on. Renews the lease, counts the calls made since the page before.
+ * @returns calls of walks of this account today; null: the walk did not move
  */
 export async function stagePage(
   trx: Transaction<DB>,
   walk: Walk,
   users: readonly unknown[],
   next: Pick<Walk, 'status' | 'pageToken'>,
-): Promise<boolean> {
-  const moved = await sql`
+  calls: number,
+): Promise<number | null> {
+  const { rows } = await sql<{ calls: number }>`
     update steward.directories
-       set walk_status = ${next.status}, walk_page_token = ${next.pageToken},
+       set ${counted(calls)}, walk_status = ${next.status}, walk_page_token = ${next.pageToken},
            walk_lease_until = steward.now() + ${leaseSeconds} * interval '1 second'
      where zoom_account_id = ${walk.zoomAccountId} and walk_id = ${walk.walkId} and walk_status = ${walk.status}
-       and walk_page_token is not distinct from ${walk.pageToken}::text`.execute(trx);
-  if (moved.numAffectedRows !== 1n) return false;
+       and walk_page_token is not distinct from ${walk.pageToken}::text
+    returning walk_calls as calls`.execute(trx);
+  const [moved] = rows;
+  if (!moved) return null;
   if (users.length > 0)
     await sql`select steward.stage_directory_page(${walk.walkId}, ${JSON.stringify(users)}::jsonb)`.execute(trx);
-  return true;
+  return moved.calls;
+}
+
+/** Counts calls that no page came of. */
+export async function countCalls(db: Kysely<DB>, zoomAccountId: string, calls: number): Promise<void> {
+  if (calls > 0)
+    await sql`update steward.directories set ${counted(calls)} where zoom_account_id = ${zoomAccountId}`.execute(db);
+}
+
+/** A little after 00:00 UTC, by Zoom's clock and ours. */
+const newDaySeconds = 60;
+
+/**
+ * Lets the walks of an account wait for the next UTC day. Page tokens do not live that long, so the walk begins anew then;
+ * until it does, nobody is told to wait for it. Holds walks only: `blocked_until` is Zoom's own limit.
+ */
+export async function waitForNextDay(
+  trx: Transaction<DB>,
+  walk: Pick<Walk, 'zoomAccountId' | 'walkId'>,
+): Promise<number> {
+  await dropWalk(trx, walk);
+  const { rows } = await sql<{ ms: number }>`
+    update steward.directories
+       set walk_resumes_at = date_trunc('day', steward.now(), 'UTC') + interval '1 day' + ${newDaySeconds} * interval '1 second'
+     where zoom_account_id = ${walk.zoomAccountId}
+    returning (extract(epoch from walk_resumes_at - steward.now()) * 1000)::float8 as ms`.execute(trx);
+  return Math.ceil(rows[0]?.ms ?? 0);
 }
 
 /** Lets go of the lease, so that the next slice can go on at once; the place is kept. */

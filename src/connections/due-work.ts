@@ -77,6 +77,7 @@ export async function listStaleDirectories(
      where (coalesce(d.synced_at <= at.now - ${hours} * interval '1 hour', true)
          or d.wanted_at > d.synced_at and d.synced_at <= at.now - ${wantedAgainMinutes} * interval '1 minute')
        and coalesce(d.blocked_until <= at.now, true) and coalesce(d.walk_lease_until <= at.now, true)
+       and coalesce(d.walk_resumes_at <= at.now, true)
        and coalesce((d.refused ->> 'at')::timestamptz <= at.now - ${refusedAgainMinutes} * interval '1 minute', true)
      order by d.synced_at nulls first limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
@@ -95,6 +96,9 @@ export async function wantNewHashes(db: Database, activeKeyId: string): Promise<
   return Number(numAffectedRows ?? 0n);
 }
 
+/** A limit that was stated for an account nobody of ours is on is kept for so long. */
+const statedDays = 30;
+
 /** Deletes copies of directories that no connection, candidate or personal mapping of ours needs any more. Returns how many. */
 export async function deleteUnusedDirectories(db: Database, limit = 1_000): Promise<number> {
   const result = await sql`
@@ -106,6 +110,9 @@ export async function deleteUnusedDirectories(db: Database, limit = 1_000): Prom
          and not exists (select from steward.candidates k join steward.grants g on g.id = k.grant_id
                           where g.zoom_account_id = d.zoom_account_id
                             and k.state in ('exchanged', 'unidentified', 'verifying', 'waiting', 'awaiting_confirmation'))
+         -- What an operator said of an account before anybody connects it.
+         and (d.synced_at is not null or d.walk_id is not null
+              or coalesce((d.stated_limits ->> 'at')::timestamptz <= steward.now() - ${statedDays} * interval '1 day', true))
        limit ${limit} for update skip locked),
     gone as (
       delete from steward.directories d using unused where d.zoom_account_id = unused.zoom_account_id

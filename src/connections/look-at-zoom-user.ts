@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
 import type { ZoomFailure, ZoomUser } from '../zoom/api.ts';
+import { learnLimits } from './account-limits-repository.ts';
 import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
@@ -48,6 +49,7 @@ export async function lookAtZoomUser(
   if (got.kind !== 'answer')
     return { state: 'later', reason: got.kind, retryInMs: got.kind === 'vault_unreadable' ? mendedMs : againMs };
   const { answer } = got;
+  await learnLimits(deps.db, zoomAccountId, answer, 'light');
   if (!answer.ok && answer.failure.kind !== 'not_found') return afterFailure(deps, zoomAccountId, answer.failure);
   const elsewhere = answer.ok && answer.value.accountId !== null && answer.value.accountId !== zoomAccountId;
   const found = answer.ok && !elsewhere ? answer.value : null;

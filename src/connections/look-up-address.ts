@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
+import { learnLimits } from './account-limits-repository.ts';
 import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
@@ -50,7 +51,7 @@ async function leaveToWalk(deps: DirectoryDeps, zoomAccountId: string, memberId:
   return deps.db.transaction().execute(async (trx): Promise<Lookup> => {
     const { rows } = await sql<{ answers: boolean; due: boolean }>`
       select coalesce(d.walk_started_at >= f.address_since, false) as answers,
-             d.walk_id is null and d.refused is null
+             d.walk_id is null and d.refused is null and coalesce(d.walk_resumes_at <= steward.now(), true)
                and coalesce(d.synced_at <= steward.now() - ${walkAgainAfterMinutes} * interval '1 minute', true) as due
         from steward.directories d left join steward.member_facts f on f.member_id = ${memberId}
        where d.zoom_account_id = ${zoomAccountId}`.execute(trx);
@@ -107,6 +108,7 @@ export async function lookUpAddress(
   if (grantId === null) return { state: 'later', reason: 'no grant', retryInMs: 60_000 };
   const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, question.email), signal ? { signal } : {});
   if (got.kind !== 'answer') return { state: 'later', reason: got.kind, retryInMs: 30_000 };
+  await learnLimits(deps.db, zoomAccountId, got.answer, 'light');
   if (got.answer.ok) {
     const { id, email, type, status } = got.answer.value;
     // Zoom may answer with another address than the one it was asked for.

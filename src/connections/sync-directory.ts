@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import type { ZoomFailure } from '../zoom/api.ts';
+import type { ZoomFailure, ZoomUser } from '../zoom/api.ts';
 import { hashAddresses } from './address-forms.ts';
 import { finishWalk } from './directory-swap.ts';
 import type { DirectoryDeps, DirectorySync } from './directory-sync-result.ts';
@@ -11,21 +11,22 @@ import {
   dropWalk,
   stagePage,
   type Walk,
+  waitForNextDay,
   walkStatuses,
   yieldWalk,
 } from './directory-walk-repository.ts';
 import { hintAccount } from './hint-account.ts';
+import { createPager, type PageResult, type Pager, type Place } from './walk-pager.ts';
 import { walkedSince } from './want-walk.ts';
 
 export type DirectorySyncOptions = {
   /** pages are begun for this long; default 1 s */
   readonly sliceMs?: number;
-  /** users a page; Zoom takes 300 at most safely */
+  /** users a page; default and most: 300 */
   readonly pageSize?: number;
-  /**
-   * from one call to the next, so that we take a share of the account's limit; default 70 ms, 25 % of Business. What a page
-   * costs us is part of it: Zoom counts calls
-   */
+  /** of the account's limits, from 0 to 1; default 0.25 */
+  readonly share?: number;
+  /** from one call to the next, instead of what share and limits make. What a page costs us is part of it */
   readonly paceMs?: number;
   readonly signal?: AbortSignal;
   /** the copy that was too old when this was asked for (see `wantWalk`): if there is another by now, nobody is asked */
@@ -33,6 +34,10 @@ export type DirectorySyncOptions = {
   /** how to wait; another in tests, whose time is simulated */
   readonly sleep?: (ms: number) => Promise<unknown>;
 };
+
+/** Zoom takes no more safely. */
+const largestPage = 300;
+const defaultShare = 0.25;
 
 /** A page whose answer was lost or was an error of the server is asked for again, so often and after so long. */
 const retriesAPage = 5;
@@ -55,10 +60,15 @@ export async function findDirectoryGrant(db: Database, zoomAccountId: string): P
   return rows[0]?.id ?? null;
 }
 
+/** Half to the whole of it: walks that one outage stopped do not come back together. */
+const backOffMs = (failed: number): number =>
+  failed === 0 ? 0 : Math.min(longestRetryMs, firstRetryMs * 2 ** failed) * (0.5 + Math.random() / 2);
+
 /**
  * Walks the users of a Zoom account in their three states and replaces the stored copy when the walk is complete:
  * page by page, each staged with the walk's new place in one transaction, so that a slice, a crash or another process
- * goes on where it ended. One walk an account; Zoom is never called inside a transaction.
+ * goes on where it ended. While a page is written the next one is asked for already. One walk an account; Zoom is never
+ * called inside a transaction.
  */
 export async function syncDirectory(
   deps: DirectoryDeps,
@@ -71,75 +81,108 @@ export async function syncDirectory(
     return { state: 'walked' };
   const claimed = await claimWalk(deps.db, zoomAccountId);
   if (claimed.kind === 'busy') return { state: 'busy' };
-  if (claimed.kind === 'blocked') return { state: 'blocked', retryInMs: claimed.retryInMs };
-  let walk: Walk = claimed.walk;
-  const until = performance.now() + (options.sliceMs ?? 1_000);
-  const sleep = options.sleep ?? delay;
-  let failed = 0;
-  let askedAt = 0;
-  for (let pages = 0; ; pages += 1) {
-    if (walk.status === 'complete') return finishWalk(deps, walk, grantId);
-    if (pages > 0) {
-      if (performance.now() >= until || options.signal?.aborted) {
-        await yieldWalk(deps.db, walk);
-        return { state: 'more', pages };
-      }
-      // Half to the whole of it: walks that one outage stopped do not come back together.
-      const backOffMs =
-        failed === 0 ? 0 : Math.min(longestRetryMs, firstRetryMs * 2 ** failed) * (0.5 + Math.random() / 2);
-      const paceLeftMs = askedAt + (options.paceMs ?? 70) - performance.now();
-      await sleep(Math.max(0, paceLeftMs, backOffMs));
-    }
-    const { status, pageToken } = walk;
-    const got = await deps.grants.call(
-      grantId,
-      (auth) => {
-        askedAt = performance.now();
-        return deps.api.listUsers(auth, {
-          status,
-          pageSize: options.pageSize ?? 300,
-          ...(pageToken === null ? {} : { nextPageToken: pageToken }),
-        });
-      },
-      options.signal ? { signal: options.signal } : {},
-    );
-    if (got.kind !== 'answer') {
-      await yieldWalk(deps.db, walk);
-      return {
-        state: 'failed',
-        reason: got.kind === 'vault_unreadable' ? got.kind : got.reason,
-        retryable: got.kind !== 'dead',
-      };
-    }
-    if (!got.answer.ok) {
-      const { failure } = got.answer;
-      if (mayPass.has(failure.kind) && failed < retriesAPage) {
-        failed += 1;
-        continue;
-      }
-      return endPageFailed(deps, walk, failure, pages);
-    }
-    failed = 0;
-    const { users, nextPageToken } = got.answer.value;
-    const addresses = await hashAddresses(
-      deps.db,
-      deps.vault,
-      users.map(({ email }) => email),
-    );
-    const next = placeAfter(walk, nextPageToken);
-    const here = walk;
-    const moved = await deps.db.transaction().execute((trx) =>
-      stagePage(
-        trx,
-        here,
-        users.map(({ id, type }, at) => ({ id, type, status, ...addresses[at] })),
-        next,
-      ),
-    );
-    // Our lease ran out while we waited for Zoom, and somebody else went on.
-    if (!moved) return { state: 'busy' };
-    walk = { ...walk, ...next };
+  if (claimed.kind !== 'walk') return { state: claimed.kind, retryInMs: claimed.retryInMs };
+  const { signal } = options;
+  const pager = await createPager(deps, {
+    grantId,
+    zoomAccountId,
+    pageSize: options.pageSize ?? largestPage,
+    share: options.share ?? defaultShare,
+    paceMs: options.paceMs,
+    signal,
+    // A wait that is cut short is followed by the look at the signal.
+    sleep: options.sleep ?? ((ms) => delay(ms, undefined, signal ? { signal } : {}).catch(() => {})),
+  });
+  try {
+    return await walkOn({ deps, grantId, pager, options }, claimed.walk);
+  } finally {
+    await pager.countRest();
   }
+}
+
+type Walking = {
+  readonly deps: DirectoryDeps;
+  readonly grantId: string;
+  readonly pager: Pager;
+  readonly options: DirectorySyncOptions;
+};
+
+async function walkOn({ deps, grantId, pager, options }: Walking, from: Walk): Promise<DirectorySync> {
+  const until = performance.now() + (options.sliceMs ?? 1_000);
+  const sliceOver = (): boolean => performance.now() >= until || options.signal?.aborted === true;
+  let walk = from;
+  let failed = 0;
+  /** the page at `walk`, asked for while the one before was written */
+  let ahead: Promise<PageResult> | null = null;
+  try {
+    for (let pages = 0; ; pages += 1) {
+      if (walk.status === 'complete') return finishWalk(deps, walk, grantId);
+      if (ahead === null) {
+        if (pages > 0 && sliceOver()) {
+          await yieldWalk(deps.db, walk);
+          return { state: 'more', pages };
+        }
+        if (!pager.mayAsk(walk.status === 'active' && walk.pageToken === null))
+          return { state: 'daily_limit', retryInMs: await untilNextDay(deps, walk) };
+      }
+      const got: PageResult = await (ahead ?? pager.ask(walk, backOffMs(failed)));
+      ahead = null;
+      await pager.learn(got);
+      if (got.kind !== 'answer') {
+        await yieldWalk(deps.db, walk);
+        return {
+          state: 'failed',
+          reason: got.kind === 'vault_unreadable' ? got.kind : got.reason,
+          retryable: got.kind !== 'dead',
+        };
+      }
+      if (!got.answer.ok) {
+        const { failure } = got.answer;
+        if (mayPass.has(failure.kind) && failed < retriesAPage) {
+          failed += 1;
+          continue;
+        }
+        return endPageFailed(deps, walk, failure, pages);
+      }
+      failed = 0;
+      const { users, nextPageToken } = got.answer.value;
+      const next = placeAfter(walk, nextPageToken);
+      const calls = pager.takeCalls();
+      if (next.status !== 'complete' && !sliceOver() && pager.mayAsk()) {
+        ahead = pager.ask(next);
+        // Whatever it comes to is looked at in its turn.
+        ahead.catch(() => {});
+      }
+      const callsToday = await stage(deps, walk, users, next, calls);
+      // Our lease ran out while we waited for Zoom, and somebody else went on.
+      if (callsToday === null) return { state: 'busy' };
+      pager.setCallsToday(callsToday);
+      walk = { ...walk, ...next };
+    }
+  } finally {
+    // What was asked for is answered, or given up, before anybody else walks or the process ends.
+    await ahead?.catch(() => {});
+  }
+}
+
+const untilNextDay = (deps: DirectoryDeps, walk: Walk): Promise<number> =>
+  deps.db.transaction().execute((trx) => waitForNextDay(trx, walk));
+
+/** Writes a page and where the walk goes on; null: it did not stand there any more. Otherwise the day's calls. */
+async function stage(
+  deps: DirectoryDeps,
+  walk: Walk,
+  users: readonly ZoomUser[],
+  next: Place,
+  calls: number,
+): Promise<number | null> {
+  const addresses = await hashAddresses(
+    deps.db,
+    deps.vault,
+    users.map(({ email }) => email),
+  );
+  const rows = users.map(({ id, type }, at) => ({ id, type, status: walk.status, ...addresses[at] }));
+  return deps.db.transaction().execute((trx) => stagePage(trx, walk, rows, next, calls));
 }
 
 function placeAfter(walk: Walk, nextPageToken: string | null): Pick<Walk, 'status' | 'pageToken'> {

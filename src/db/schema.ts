@@ -246,6 +246,28 @@ export interface DirectoriesTable {
   swapped_at: Timestamp | null;
   /** Key of the ring with which the copy was hashed last; another active key makes a walk due. */
   hash_key_id: string | null;
+  /** Medium calls a second that Zoom allows the account, as learned; null: not said yet. */
+  medium_per_second: number | null;
+  /** The same a UTC day. */
+  medium_per_day: number | null;
+  /** Light calls a second, as learned: says which plan it is where medium is not said. */
+  light_per_second: number | null;
+  /** The same a UTC day. */
+  light_per_day: number | null;
+  /** When a limit was last learned that was not known. */
+  limits_learned_at: Timestamp | null;
+  /** From what: X-RateLimit headers, or a 429 without them, which is believed for a day. */
+  limits_learned_from: 'headers' | 'refusal' | null;
+  /** What an operator says the contract allows: {perSecond, perDay, actor, reason, at}; goes before what was learned. */
+  stated_limits: Json | null;
+  /** When a walk last asked for a page: the next walk or slice keeps its distance. */
+  walk_asked_at: Timestamp | null;
+  /** Begin of the UTC day that walk_calls counts. */
+  walk_day: Timestamp | null;
+  /** Calls of walks on that day, repeated ones included. */
+  walk_calls: Generated<number>;
+  /** No walk before: our share of the daily limit is used. Holds walks only. */
+  walk_resumes_at: Timestamp | null;
 }
 
 /** Addresses looked up singly and not found, so that a joiner is not checking for ever. */

@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import { createSteward, type Steward } from '../client/index.ts';
 import { createServices, type Services } from '../compose.ts';
 import { parseConfig } from '../config.ts';
+import { stateLimits } from '../connections/account-limits-repository.ts';
 import { createDatabase } from '../db/database.ts';
 import { migrateReferenceApp } from '../db/migrate.ts';
 import { freePort } from '../embedded/free-port.ts';
@@ -56,6 +57,9 @@ export const zoomPeople = {
 
 const adminClientId = 'demo_admin_app';
 
+/** Business as published. What an operator knows of a contract is said once, to both sides: the simulated Zoom keeps to it. */
+const contractLimits = { perSecond: 60, perDay: null };
+
 /** Starts database, queue, Zoom, worker and server, and fills the world. Stops what it started if it fails. */
 export async function setStage({ members, queue, seed, log: logTo }: StageOptions): Promise<Stage> {
   const stack = createReleaseStack();
@@ -91,6 +95,7 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
           {
             id: zoomAccountId,
             plan: 'business',
+            limits: { medium: contractLimits },
             users: [...Object.values(zoomPeople), ...(await otherZoomUsers(setup))],
             patterns: [zoomUserPattern(members)],
           },
@@ -98,6 +103,11 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
       },
     });
     stack.add('Zoom simulator', () => zoom.stop());
+    await setup
+      .transaction()
+      .execute((trx) =>
+        stateLimits(trx, { zoomAccountId, limits: contractLimits, actor: 'operator:demo', reason: 'the contract' }),
+      );
     await setup.destroy();
 
     const port = await freePort();

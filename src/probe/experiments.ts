@@ -73,17 +73,37 @@ function retryAfterForm(value: string | string[] | undefined): string {
   return /^\d{4}-\d{2}-\d{2}T/.test(text) ? 'iso_date' : 'http_date';
 }
 
+/** Which of the four documented headers an answer carried; null: in a way of its own. */
+function headersReading(told: readonly string[]): string | null {
+  const has = (...names: string[]): boolean => names.every((name) => told.includes(`x-ratelimit-${name}`));
+  if (told.length === 0) return 'missing';
+  if (told.length === 4 && has('category', 'type', 'limit', 'remaining')) return 'sent';
+  if (told.length !== 2) return null;
+  return has('category', 'type') ? 'names_only' : has('limit', 'remaining') ? 'counts_only' : null;
+}
+
+/** Names of the answer's headers about limits. */
+const limitHeadersOf = ({ headers }: ProbeAnswer): string[] =>
+  Object.keys(headers)
+    .filter((name) => name.startsWith('x-ratelimit-'))
+    .sort();
+
 const me: Experiment = {
   name: 'me',
-  toggles: ['me_fields', 'clock_skew'],
-  does: 'GET /users/me once: which fields are there, and what time it is at Zoom',
+  toggles: ['me_fields', 'success_rate_limit_headers', 'clock_skew'],
+  does: 'GET /users/me once: which fields and limits are there, and what time it is at Zoom',
   async run({ zoom, grant }) {
     const answer = await zoom.api('GET', '/users/me', grant.access);
     const { reading, seconds } = skew(answer);
     const full = ['status', 'role_name'].every((name) => name in answer.json);
+    const limits = limitHeadersOf(answer);
     return {
-      readings: { me_fields: answer.status === 200 ? (full ? 'full' : 'sparse') : null, clock_skew: reading },
-      evidence: `${shownStatus(answer)}, fields ${Object.keys(answer.json).sort().join(' ')}; Zoom's clock ${seconds ?? 'unknown'} s from ours`,
+      readings: {
+        me_fields: answer.status === 200 ? (full ? 'full' : 'sparse') : null,
+        success_rate_limit_headers: answer.status === 200 ? headersReading(limits) : null,
+        clock_skew: reading,
+      },
+      evidence: `${shownStatus(answer)}, fields ${Object.keys(answer.json).sort().join(' ')}; limits ${limits.join(' ') || 'none'}; Zoom's clock ${seconds ?? 'unknown'} s from ours`,
     };
   },
 };
@@ -197,15 +217,6 @@ const mostCalls = 200;
 /** What is limited by the second is free again. */
 const untilOverMs = 1_500;
 
-/** Which of the four documented headers a 429 carried; null: in a way of its own. */
-function headersReading(told: readonly string[]): string | null {
-  const has = (...names: string[]): boolean => names.every((name) => told.includes(`x-ratelimit-${name}`));
-  if (told.length === 0) return 'missing';
-  if (told.length === 4 && has('category', 'type', 'limit', 'remaining')) return 'sent';
-  if (told.length !== 2) return null;
-  return has('category', 'type') ? 'names_only' : has('limit', 'remaining') ? 'counts_only' : null;
-}
-
 const limits: Experiment = {
   name: 'limits',
   toggles: ['rate_limits', 'retry_after', 'rate_limit_headers'],
@@ -221,14 +232,14 @@ const limits: Experiment = {
     }
     await new Promise((resolve) => setTimeout(resolve, untilOverMs));
     if (!limited) return { readings: { rate_limits: 'off' }, evidence: `no 429 in ${calls} calls` };
-    const told = Object.keys(limited.headers).filter((name) => name.startsWith('x-ratelimit-'));
+    const told = limitHeadersOf(limited);
     return {
       readings: {
         rate_limits: 'on',
         retry_after: retryAfterForm(limited.headers['retry-after']),
         rate_limit_headers: headersReading(told),
       },
-      evidence: `429 within ${calls} calls; headers ${told.sort().join(' ') || 'none'}`,
+      evidence: `429 within ${calls} calls; headers ${told.join(' ') || 'none'}`,
     };
   },
 };

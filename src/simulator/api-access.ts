@@ -1,8 +1,7 @@
 import { type Answer, apiError, json } from './answers.ts';
 import type { Family } from './grant-families.ts';
-import type { RateLabel } from './rate-limits.ts';
 import { judgeParameters, noteToken, type ZoomRequest } from './request.ts';
-import type { Account } from './world.ts';
+import type { Account, RateLabel } from './world.ts';
 import type { ZoomState } from './zoom-state.ts';
 
 /** What an endpoint asks of its caller before it looks at anything. */
@@ -65,8 +64,9 @@ export function admit(state: ZoomState, request: ZoomRequest, rule: AccessRule):
   const { family } = token;
   const account = state.world.account(family.accountId);
   // Calls with dead tokens count as well.
-  const limited = state.limits.take(account, rule.label);
-  if (limited) return limited;
+  const { refusal, headers } = state.limits.take(account, rule.label);
+  if (refusal) return refusal;
+  request.limitHeaders = headers;
   const trouble = state.families.trouble(token);
   if (trouble)
     return apiError(deadStatus, 124, trouble === 'expired' ? 'Access token is expired.' : 'Invalid access token.');

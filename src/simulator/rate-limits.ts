@@ -2,14 +2,10 @@ import { type Answer, apiError } from './answers.ts';
 import type { SimulatedClock } from './simulated-clock.ts';
 import { skewMs } from './simulated-clock.ts';
 import type { Toggles } from './toggles.ts';
-import type { Account, Plan } from './world.ts';
-
-export type RateLabel = 'light' | 'medium' | 'heavy';
-
-type Limit = { readonly perSecond: number; readonly perDay: number | null };
+import type { Account, Plan, RateLabel, RateLimit } from './world.ts';
 
 /** Zoom's table, for a whole account. */
-const limits: Readonly<Record<Plan, Readonly<Record<RateLabel, Limit>>>> = {
+const limits: Readonly<Record<Plan, Readonly<Record<RateLabel, RateLimit>>>> = {
   free: {
     light: { perSecond: 4, perDay: 6_000 },
     medium: { perSecond: 2, perDay: 2_000 },
@@ -31,9 +27,23 @@ const secondMs = 1_000;
 const dayMs = 86_400_000;
 
 export type RateLimits = {
-  /** Counts a call; an answer if it is one too many. */
-  take(account: Account, label: RateLabel): Answer | null;
+  /** Counts a call: an answer if it is one too many, and the headers of one that is not. */
+  take(account: Account, label: RateLabel): { readonly refusal: Answer | null; readonly headers: Headers };
 };
+
+type Headers = Readonly<Record<string, string>>;
+type RateLimitFacts = { label: string; type: 'QPS' | 'Daily-limit'; limit: number; remaining: number };
+
+/** `X-RateLimit-*` as a toggle has them. */
+function rateLimitHeaders(reading: Toggles['rate_limit_headers'], facts: RateLimitFacts): Headers {
+  const has = (part: typeof reading): boolean => ['sent', part].includes(reading);
+  return {
+    ...(has('names_only') ? { 'X-RateLimit-Category': facts.label, 'X-RateLimit-Type': facts.type } : {}),
+    ...(has('counts_only')
+      ? { 'X-RateLimit-Limit': String(facts.limit), 'X-RateLimit-Remaining': String(facts.remaining) }
+      : {}),
+  };
+}
 
 /** `Retry-After` and `X-RateLimit-*` as the toggles have them. */
 function limitHeaders(
@@ -48,11 +58,9 @@ function limitHeaders(
     iso_date: new Date(untilMs).toISOString(),
     missing: null,
   }[toggles.retry_after];
-  const has = (part: Toggles['rate_limit_headers']): boolean => ['sent', part].includes(toggles.rate_limit_headers);
   return {
     ...(retryAfter === null ? {} : { 'Retry-After': retryAfter }),
-    ...(has('names_only') ? { 'X-RateLimit-Category': facts.label, 'X-RateLimit-Type': facts.type } : {}),
-    ...(has('counts_only') ? { 'X-RateLimit-Limit': String(facts.limit), 'X-RateLimit-Remaining': '0' } : {}),
+    ...rateLimitHeaders(toggles.rate_limit_headers, { ...facts, remaining: 0 }),
   };
 }
 
@@ -77,7 +85,6 @@ export function createRateLimits(deps: { readonly clock: SimulatedClock; toggles
   return {
     take(account, label) {
       const toggles = deps.toggles();
-      if (toggles.rate_limits === 'off') return null;
       const nowMs = deps.clock.nowMs();
       const key = `${account.id} ${label}`;
       const count = counts.get(key) ?? { second: 0, inSecond: 0, day: 0, inDay: 0 };
@@ -88,11 +95,17 @@ export function createRateLimits(deps: { readonly clock: SimulatedClock; toggles
       if (count.day !== day) Object.assign(count, { day, inDay: 0 });
       count.inSecond += 1;
       count.inDay += 1;
-      const { perSecond, perDay } = limits[account.plan][label];
-      if (perDay !== null && count.inDay > perDay)
-        return tooManyRequests(toggles, nowMs, { daily: true, label, limit: perDay });
-      if (count.inSecond > perSecond) return tooManyRequests(toggles, nowMs, { daily: false, label, limit: perSecond });
-      return null;
+      const { perSecond, perDay } = account.limits[label] ?? limits[account.plan][label];
+      const enforced = toggles.rate_limits === 'on';
+      if (enforced && perDay !== null && count.inDay > perDay)
+        return { refusal: tooManyRequests(toggles, nowMs, { daily: true, label, limit: perDay }), headers: {} };
+      if (enforced && count.inSecond > perSecond)
+        return { refusal: tooManyRequests(toggles, nowMs, { daily: false, label, limit: perSecond }), headers: {} };
+      // Where days are limited, Zoom speaks of the day: that is what runs out.
+      const [limit, taken] = perDay === null ? [perSecond, count.inSecond] : [perDay, count.inDay];
+      const type = perDay === null ? 'QPS' : 'Daily-limit';
+      const facts = { label, type, limit, remaining: Math.max(0, limit - taken) } as const;
+      return { refusal: null, headers: rateLimitHeaders(toggles.success_rate_limit_headers, facts) };
     },
   };
 }

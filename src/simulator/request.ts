@@ -12,6 +12,8 @@ export type ZoomRequest = {
   readonly contentType: string;
   readonly authorization: string;
   readonly entry: LedgerEntry;
+  /** what the answer says of the account's limits, once they were looked at */
+  limitHeaders?: Readonly<Record<string, string>>;
 };
 
 const longestBody = 1024 * 1024;

@@ -186,6 +186,13 @@ const table = {
     readings: ['sent', 'names_only', 'counts_only', 'missing'],
     cruel: 'missing',
   },
+  success_rate_limit_headers: {
+    about:
+      'which X-RateLimit-* other answers of the API carry – of the day where days are limited, else of the second: all, Category and Type, Limit and Remaining, none',
+    source: 'F',
+    readings: ['sent', 'names_only', 'counts_only', 'missing'],
+    cruel: 'missing',
+  },
   simultaneous_operations: {
     about: 'what becomes of an operation while another one on the same user or meeting is under way: done, or 429',
     source: 'F',

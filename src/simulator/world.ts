@@ -16,9 +16,17 @@ export type RoleSpec = { readonly id: string; readonly name: string; readonly pr
 
 export type Plan = 'free' | 'pro' | 'business';
 
+/** How Zoom counts a call against the limits of an account. */
+export type RateLabel = 'light' | 'medium' | 'heavy';
+
+/** Calls allowed, for all apps of an account together; perDay null: no limit. */
+export type RateLimit = { readonly perSecond: number; readonly perDay: number | null };
+
 export type AccountSpec = {
   readonly id: string;
   readonly plan?: Plan;
+  /** what its contract allows, by label, instead of what its plan does */
+  readonly limits?: Partial<Readonly<Record<RateLabel, RateLimit>>>;
   readonly users?: readonly UserSpec[];
   readonly patterns?: readonly UserPattern[];
   /** beside owner, admin and member, or instead of them */
@@ -41,6 +49,7 @@ export type App = {
 export type Account = {
   readonly id: string;
   readonly plan: Plan;
+  readonly limits: Partial<Readonly<Record<RateLabel, RateLimit>>>;
   readonly population: Population;
   readonly roles: Map<string, RoleSpec>;
 };
@@ -118,7 +127,7 @@ export function createWorld(spec: WorldSpec): World {
       apps.set(app.clientId, added);
       return added;
     },
-    addAccount({ id, plan = 'business', users = [], patterns = [], roles = [] }) {
+    addAccount({ id, plan = 'business', limits = {}, users = [], patterns = [], roles = [] }) {
       if (accounts.has(id)) throw new Error(`Expected a new account id, got ${id} again`);
       const population = createPopulation();
       for (const user of users) population.add(user);
@@ -126,6 +135,7 @@ export function createWorld(spec: WorldSpec): World {
       const account: Account = {
         id,
         plan,
+        limits,
         population,
         roles: new Map([...builtInRoles, ...roles].map((role) => [role.id, role])),
       };

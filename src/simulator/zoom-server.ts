@@ -35,6 +35,10 @@ function write(state: ZoomState, response: ServerResponse, answer: Answer, trunc
   response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy());
 }
 
+/** What Zoom itself answers says how much of the account's limits is left. */
+const withLimits = ({ limitHeaders }: ZoomRequest, answer: Answer): Answer =>
+  limitHeaders ? { ...answer, headers: { ...limitHeaders, ...answer.headers } } : answer;
+
 function cut(response: ServerResponse): void {
   try {
     response.socket?.resetAndDestroy();
@@ -65,7 +69,7 @@ export function createZoomServer(state: ZoomState, tls?: Tls): Server {
     const actsFirst = !fault || (fault.when ?? (fault.kind === 'truncate' ? 'after' : 'before')) === 'after';
     const acted = actsFirst ? act() : undefined;
     if (fault && !(await disturb(fault, response, entry))) return;
-    const final = (fault && faultyAnswer(state, fault)) ?? acted ?? act();
+    const final = (fault && faultyAnswer(state, fault)) ?? withLimits(request, acted ?? act());
     entry.status = final.status;
     entry.code ??= codeOf(final);
     if (response.destroyed || response.socket?.destroyed) {

@@ -3,13 +3,15 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Secret } from '../secret.ts';
 import { type CallSubject, classifyApiAnswer, networkFailure, type ZoomFailure } from './api-errors.ts';
 import type { ZoomEndpoints } from './endpoints.ts';
+import { type RateLabel, type RateLimitSaid, readRateLimit } from './rate-limits.ts';
 import { type OnZoomRequest, tellRequest } from './request-event.ts';
 import { type HttpCall, type HttpOutcome, sendOnce, type ZoomNetwork } from './send-once.ts';
 
-/** A value, or why there is none. */
-export type ZoomAnswer<T> =
+/** A value, or why there is none; `limit`: what the answer says of the account's limits, if anything. */
+export type ZoomAnswer<T> = (
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly failure: ZoomFailure };
+  | { readonly ok: false; readonly failure: ZoomFailure }
+) & { readonly limit?: RateLimitSaid | null };
 
 /** With what a call is made. */
 export type ZoomAuth = { readonly token: Secret; readonly apiBase: string; readonly signal?: AbortSignal | undefined };
@@ -27,6 +29,8 @@ export type ApiCall<T> = {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** bounded name for metrics */
   readonly endpoint: string;
+  /** by which Zoom counts it */
+  readonly label: RateLabel;
   /** segments of the path below the version; ids are encoded here */
   readonly path: readonly string[];
   readonly query?: Readonly<Record<string, string>>;
@@ -132,11 +136,12 @@ const notAsked = (
 function answerOf<T>(call: ApiCall<T>, outcome: HttpOutcome): ZoomAnswer<T> {
   if (outcome.kind !== 'answer') return { ok: false, failure: networkFailure(outcome) };
   const failure = classifyApiAnswer(outcome.answer, call.subject);
-  if (failure) return { ok: false, failure };
+  const limit = readRateLimit(outcome.answer.headers, call.label, failure?.per ?? null);
+  if (failure) return { ok: false, failure, limit };
   const { status, body } = outcome.answer;
   // An answer that is no JSON object was a failure already.
   const value = call.read(body.length === 0 ? null : JSON.parse(body.toString('utf8')));
-  if (value !== null) return { ok: true, value };
+  if (value !== null) return { ok: true, value, limit };
   const detail = `HTTP ${status} without the documented fields`;
   return { ok: false, failure: { kind: 'unexpected', status, code: null, detail, sent: true } };
 }

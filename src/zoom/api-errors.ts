@@ -29,6 +29,8 @@ export type ZoomFailure = {
   readonly retryAtMs?: number | null;
   /** milliseconds from now */
   readonly retryAfterMs?: number | null;
+  /** of `rate_limited`: which of the account's limits was reached; null: Zoom does not say */
+  readonly per?: 'second' | 'day' | null;
   /** the scopes Zoom says are missing */
   readonly scopes?: readonly string[];
   /** false: not a byte left, so nothing can have been done at Zoom */
@@ -72,14 +74,20 @@ function saidBy(answer: HttpAnswer): Said | null {
 const untilMidnightMs = (answer: HttpAnswer, nowMs: number): number =>
   dayMs - (answerTimeMs(answer.headers, nowMs) % dayMs);
 
-function rateLimited(answer: HttpAnswer, said: Said | null, nowMs: number): Pick<ZoomFailure, 'kind' | 'retryAfterMs'> {
+function rateLimited(
+  answer: HttpAnswer,
+  said: Said | null,
+  nowMs: number,
+): Pick<ZoomFailure, 'kind' | 'retryAfterMs' | 'per'> {
   const message = said?.message ?? '';
   const told = retryAfterMs(answer.headers, nowMs);
   // This one blocks a single host and comes without Retry-After.
   if (hostLimit.test(message))
     return { kind: 'host_daily_limit', retryAfterMs: told ?? untilMidnightMs(answer, nowMs) };
-  const daily = /daily/i.test(message) || /daily/i.test(String(answer.headers['x-ratelimit-type'] ?? ''));
-  return { kind: 'rate_limited', retryAfterMs: told ?? (daily ? untilMidnightMs(answer, nowMs) : secondMs) };
+  const type = String(answer.headers['x-ratelimit-type'] ?? '');
+  const daily = /daily/i.test(message) || /daily/i.test(type);
+  const per = daily ? 'day' : /per.?second/i.test(message) || /qps/i.test(type) ? 'second' : null;
+  return { kind: 'rate_limited', per, retryAfterMs: told ?? (daily ? untilMidnightMs(answer, nowMs) : secondMs) };
 }
 
 function kindByCode(code: number | null, { message }: Said, subject: CallSubject): ZoomFailure['kind'] | null {

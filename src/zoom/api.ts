@@ -38,17 +38,38 @@ export function createZoomApi(deps: ZoomApiDeps) {
   return {
     /** The authorizing user (LIGHT). */
     me: (auth: ZoomAuth): Promise<ZoomAnswer<ZoomUser>> =>
-      ask(auth, { ...get, endpoint: 'users.me', path: ['users', 'me'], subject: 'user', read: readUser }),
+      ask(auth, {
+        ...get,
+        endpoint: 'users.me',
+        label: 'light',
+        path: ['users', 'me'],
+        subject: 'user',
+        read: readUser,
+      }),
 
     /** Effective privileges of the authorizing user, e.g. `User:Edit` (LIGHT; the best probe). */
     permissions: (auth: ZoomAuth): Promise<ZoomAnswer<readonly string[]>> => {
       const path = ['users', 'me', 'permissions'];
-      return ask(auth, { ...get, endpoint: 'users.permissions', path, subject: 'user', read: readPermissions });
+      return ask(auth, {
+        ...get,
+        endpoint: 'users.permissions',
+        label: 'light',
+        path,
+        subject: 'user',
+        read: readPermissions,
+      });
     },
 
     /** A role with its privileges (LIGHT; Pro plans and up). */
     role: (auth: ZoomAuth, roleId: string): Promise<ZoomAnswer<ZoomRole>> =>
-      ask(auth, { ...get, endpoint: 'roles.get', path: ['roles', roleId], subject: 'role', read: readRole }),
+      ask(auth, {
+        ...get,
+        endpoint: 'roles.get',
+        label: 'light',
+        path: ['roles', roleId],
+        subject: 'role',
+        read: readRole,
+      }),
 
     /** One page of the users of one status (MEDIUM). */
     listUsers: (auth: ZoomAuth, page: UserPageRequest): Promise<ZoomAnswer<ZoomUserPage>> => {
@@ -57,12 +78,27 @@ export function createZoomApi(deps: ZoomApiDeps) {
         page_size: String(Math.min(page.pageSize ?? largestPage, largestPage)),
         ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
       };
-      return ask(auth, { ...get, endpoint: 'users.list', path: ['users'], query, subject: 'list', read: readUserPage });
+      return ask(auth, {
+        ...get,
+        endpoint: 'users.list',
+        label: 'medium',
+        path: ['users'],
+        query,
+        subject: 'list',
+        read: readUserPage,
+      });
     },
 
     /** One user by id or address; `not_found` if there is none in the account (LIGHT). */
     user: (auth: ZoomAuth, idOrEmail: string): Promise<ZoomAnswer<ZoomUser>> =>
-      ask(auth, { ...get, endpoint: 'users.get', path: ['users', idOrEmail], subject: 'user', read: readUser }),
+      ask(auth, {
+        ...get,
+        endpoint: 'users.get',
+        label: 'light',
+        path: ['users', idOrEmail],
+        subject: 'user',
+        read: readUser,
+      }),
 
     /**
      * Makes a meeting for a user (MEDIUM; 100 creates and updates a day for each host). A `network` failure that was
@@ -70,19 +106,42 @@ export function createZoomApi(deps: ZoomApiDeps) {
      */
     createMeeting: (auth: ZoomAuth, userId: string, body: Fields): Promise<ZoomAnswer<ZoomMeeting>> => {
       const path = ['users', userId, 'meetings'];
-      return ask(auth, { method: 'POST', endpoint: 'meetings.create', path, subject: 'host', body, read: readMeeting });
+      return ask(auth, {
+        method: 'POST',
+        endpoint: 'meetings.create',
+        label: 'medium',
+        path,
+        subject: 'host',
+        body,
+        read: readMeeting,
+      });
     },
 
     /** Changes the fields given. */
     updateMeeting: (auth: ZoomAuth, meetingId: string, body: Fields): Promise<ZoomAnswer<true>> => {
       const path = ['meetings', meetingId];
-      return ask(auth, { method: 'PATCH', endpoint: 'meetings.update', path, subject: 'meeting', body, read: done });
+      return ask(auth, {
+        method: 'PATCH',
+        endpoint: 'meetings.update',
+        label: 'medium',
+        path,
+        subject: 'meeting',
+        body,
+        read: done,
+      });
     },
 
     /** Deletes a meeting; `not_found` if it is gone already. */
     deleteMeeting: (auth: ZoomAuth, meetingId: string): Promise<ZoomAnswer<true>> => {
       const path = ['meetings', meetingId];
-      return ask(auth, { method: 'DELETE', endpoint: 'meetings.delete', path, subject: 'meeting', read: done });
+      return ask(auth, {
+        method: 'DELETE',
+        endpoint: 'meetings.delete',
+        label: 'medium',
+        path,
+        subject: 'meeting',
+        read: done,
+      });
     },
 
     /** Closes kept connections. */

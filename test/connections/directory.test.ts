@@ -1,5 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import type { MediumLimits } from '../../src/connections/account-limits.ts';
+import { stateLimits } from '../../src/connections/account-limits-repository.ts';
 import { deleteUnusedDirectories, listStaleDirectories, wantNewHashes } from '../../src/connections/due-work.ts';
 import { lookUpAddress } from '../../src/connections/look-up-address.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
@@ -221,6 +224,12 @@ describe('the directory walk', () => {
     };
     const slow = sync();
     await reached;
+    // The page is asked for while the one before is written.
+    const place = () =>
+      sql<{ status: string }>`select walk_status as status from steward.directories where zoom_account_id = ${account}`
+        .execute(db)
+        .then(({ rows }) => rows[0]?.status);
+    await expect.poll(place, { interval: 5 }).toBe('inactive');
     await advanceClock(db, '121 seconds');
     expect(await sync()).toMatchObject({ state: 'done', users: 21 });
     // What the late page would stage belongs to a walk that is over: nobody would ever clear it away.
@@ -232,6 +241,102 @@ describe('the directory walk', () => {
     expect(await slow).toEqual({ state: 'busy' });
     expect(await staged()).toBe(before);
     expect(await stored()).toHaveLength(21);
+  });
+
+  it('keeps the pace of the limits: between slices, as assumed, as headers say, as an operator says', async () => {
+    const { db, sync, scripted, account } = await setting();
+    const waits: number[] = [];
+    /** longest and shortest wait before a page, ms, the first page included; what other work cost is part of the pace */
+    const waited = async (share = 0.25) => {
+      waits.length = 0;
+      await sync({ paceMs: undefined, share, sleep: async (ms: number) => waits.push(ms), pageSize: 300 });
+      return waits.length === 3 ? [Math.max(...waits.slice(1)), Math.min(...waits)] : waits;
+    };
+    const state = (limits: MediumLimits | null) =>
+      db
+        .transaction()
+        .execute((trx) => stateLimits(trx, { zoomAccountId: account, limits, actor: 'operator:o', reason: 'r' }));
+    // A hundredth of Pro's twenty a second is five seconds.
+    const [longest, shortest] = await waited(0.01);
+    expect(longest).toBeLessThanOrEqual(5_000);
+    expect(shortest).toBeGreaterThan(3_000);
+    const limit = { label: 'medium', per: 'second', limit: 60, remaining: 1 };
+    scripted.zoom.override['users:active'] = () => ({ ok: true, value: { users: [], nextPageToken: null }, limit });
+    const [told] = await waited(0.01);
+    expect(told).toBeGreaterThan(1_000);
+    expect(told).toBeLessThanOrEqual(1_667);
+    delete scripted.zoom.override['users:active'];
+    await state({ perSecond: 10, perDay: null });
+    expect((await waited(0.01))[1]).toBeGreaterThan(7_000);
+    await state(null);
+    expect((await waited(0.01))[0]).toBeLessThanOrEqual(1_667);
+  });
+
+  it('asks for the next page while one is written', async () => {
+    const { db, sync, scripted, account } = await setting();
+    const asked = Promise.withResolvers<'asked'>();
+    const locked = Promise.withResolvers<void>();
+    let held: Promise<string> | undefined;
+    scripted.zoom.override['users:inactive'] = () => asked.resolve('asked');
+    scripted.zoom.override['users:active'] = async () => {
+      delete scripted.zoom.override['users:active'];
+      // From now on nothing of the walk can be written.
+      held = db.transaction().execute(async (trx) => {
+        await sql`select from steward.directories where zoom_account_id = ${account} for update`.execute(trx);
+        locked.resolve();
+        return Promise.race([asked.promise, delay(2_000, 'not asked')]);
+      });
+      await locked.promise;
+      return null;
+    };
+    expect(await sync({ pageSize: 300 })).toMatchObject({ state: 'done', users: 21 });
+    expect(await held).toBe('asked');
+  });
+
+  it('stops before it takes more than its share of a day, and holds nobody else', async () => {
+    const { db, play, sync, scripted, account, pages, organization } = await setting();
+    const state = (perDay: number | null) =>
+      db.transaction().execute((trx) =>
+        stateLimits(trx, {
+          zoomAccountId: account,
+          limits: perDay === null ? null : { perSecond: 60, perDay },
+          actor: 'operator:o',
+          reason: 'r',
+        }),
+      );
+    const staged = () => db.selectFrom('steward.directory_staging').selectAll().execute();
+    // Three calls of a quarter of 24 were used by the walk that connecting needed; this one needs more than a day.
+    await state(24);
+    const stopped = await sync();
+    expect(stopped).toMatchObject({ state: 'daily_limit' });
+    expect(stopped.state === 'daily_limit' && stopped.retryInMs).toBeGreaterThan(60_000);
+    expect(pages()).toHaveLength(3);
+    expect(await staged()).toEqual([]);
+    expect(await sync()).toMatchObject({ state: 'daily_limit' });
+    expect(pages()).toHaveLength(3);
+    await advanceClock(db, '7 hours');
+    await sql`update steward.directories set walk_resumes_at = steward.now() + interval '1 hour' where zoom_account_id = ${account}`.execute(
+      db,
+    );
+    expect(await listStaleDirectories(db)).not.toContain(account);
+    const joiner = await insertMember(organization.id, organization.domain, 'joiner');
+    expect(await lookUpAddress(play.deps, { zoomAccountId: account, memberId: joiner })).toEqual({ state: 'none' });
+    // A limit that was stated ends the wait; then a day that has too little left for a whole walk is not begun.
+    await state(60);
+    expect(await listStaleDirectories(db)).toContain(account);
+    await sql`update steward.directories set walk_day = date_trunc('day', steward.now(), 'UTC'), walk_calls = 8 where zoom_account_id = ${account}`.execute(
+      db,
+    );
+    expect(await sync()).toMatchObject({ state: 'daily_limit' });
+    expect(pages()).toHaveLength(3);
+    await advanceClock(db, '25 hours');
+    expect(await sync()).toMatchObject({ state: 'done' });
+    expect(pages()).toHaveLength(10);
+    // While a tenth of the day is left, it is for people.
+    await state(null);
+    const limit = { label: 'medium', per: 'day', limit: 2_000, remaining: 199 };
+    scripted.zoom.override['users:inactive'] = () => ({ ok: true, value: { users: [], nextPageToken: null }, limit });
+    expect(await sync()).toMatchObject({ state: 'daily_limit' });
   });
 
   it('honours the limit of the account for everybody', async () => {

@@ -5,7 +5,6 @@ import { createServices, type Services } from '../../src/compose.ts';
 import { parseConfig } from '../../src/config.ts';
 import { advanceCandidate } from '../../src/connections/advance-candidate.ts';
 import { beginAttempt } from '../../src/connections/attempts.ts';
-import { directoryPaceMs } from '../../src/connections/directory-pace.ts';
 import { finishAttempt } from '../../src/connections/finish-attempt.ts';
 import { createConnectLink } from '../../src/connections/links.ts';
 import { findDirectoryGrant, syncDirectory } from '../../src/connections/sync-directory.ts';
@@ -182,7 +181,7 @@ async function walk({ services, zoom, grantId, users, faults, simulated }: Stage
       await delay(interactiveEveryMs, undefined, { signal: over.signal }).catch(() => {});
     }
   })();
-  const options = { paceMs: directoryPaceMs(share), pageSize, sliceMs: 5_000, sleep: pause };
+  const options = { share, pageSize, sliceMs: 5_000, sleep: pause };
   for (;;) {
     const result = await syncDirectory(connections, account, options);
     if (result.state === 'done') break;

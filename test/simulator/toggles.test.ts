@@ -219,6 +219,20 @@ const probes: Readonly<Record<ToggleName, (simulator: Simulator) => Promise<stri
     expect(Object.keys(refused.headers).filter((name) => name.startsWith('x-ratelimit-'))).toEqual(told);
     return told.sort().join();
   },
+  async success_rate_limit_headers(simulator) {
+    const pair = await connect(simulator);
+    const { headers } = await call(simulator, pair, 'GET /users');
+    simulator.control.addAccount({
+      id: 'acc_contract',
+      plan: 'free',
+      limits: { medium: { perSecond: 200, perDay: 500 } },
+      users: [{ id: 'zu_contract', email: 'one@contract.example', roleId: '0' }],
+    });
+    const { headers: ofDay } = await call(simulator, await connect(simulator, 'zu_contract'), 'GET /users');
+    return ['category', 'type', 'limit', 'remaining']
+      .map((name) => `${headers[`x-ratelimit-${name}`]}/${ofDay[`x-ratelimit-${name}`]}`)
+      .join();
+  },
   async simultaneous_operations(simulator) {
     const pair = await connect(simulator);
     const make = (who: string) => call(simulator, pair, `POST /users/${who}/meetings`, { topic: 'T' });

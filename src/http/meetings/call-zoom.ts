@@ -1,3 +1,4 @@
+import { learnLimits } from '../../connections/account-limits-repository.ts';
 import { blockDirectory } from '../../connections/directory-walk-repository.ts';
 import { hintAccount } from '../../connections/hint-account.ts';
 import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
@@ -50,6 +51,7 @@ export async function callZoom<T>(
     return { value: result.answer.value };
   }
   const { failure } = result.answer;
+  if (failure.kind === 'rate_limited') await quietly(learnLimits(deps.db, door.zoomAccountId, result.answer, 'medium'));
   if (failure.kind === 'not_found' && act !== 'create') return 'gone';
   throw await afterFailure(deps, door, act, failure);
 }

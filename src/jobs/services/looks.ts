@@ -1,7 +1,6 @@
 import { advanceCandidate } from '../../connections/advance-candidate.ts';
 import type { ConnectionDeps } from '../../connections/connection-deps.ts';
 import { lookAtDue } from '../../connections/deadline.ts';
-import { directoryPaceMs } from '../../connections/directory-pace.ts';
 import type { DirectorySync } from '../../connections/directory-sync-result.ts';
 import { lookAtZoomUser } from '../../connections/look-at-zoom-user.ts';
 import { type Lookup, lookUpAddress } from '../../connections/look-up-address.ts';
@@ -17,6 +16,7 @@ const done = (summary: string): LookResult => ({ kind: 'done', summary });
 
 const walkSliceMs = 5_000;
 const busyMs = 5_000;
+const dailyAgainMs = 10 * 60_000;
 const identifyAgainMs = 30_000;
 const retireAgainMs = 5 * 60_000;
 
@@ -43,6 +43,13 @@ function ofWalk(sync: DirectorySync): LookResult {
       return { kind: 'again', afterMs: busyMs, reason: 'another worker walks this account' };
     case 'blocked':
       return { kind: 'again', afterMs: sync.retryInMs, reason: "Zoom's limit" };
+    case 'daily_limit':
+      // An operator may state another limit meanwhile.
+      return {
+        kind: 'again',
+        afterMs: Math.min(sync.retryInMs, dailyAgainMs),
+        reason: "waits for Zoom's daily limit",
+      };
     case 'refused':
       return done(`kept the copy: ${sync.lost} of ${sync.matched} matched users were missing`);
     case 'failed':
@@ -76,7 +83,6 @@ type Looks = Pick<
 /** The looks at Zoom that jobs take, each with what it means for the job. */
 export function createLooks({ connections, zoomShare }: { connections: ConnectionDeps; zoomShare: number }): Looks {
   const { db, grants } = connections;
-  const paceMs = directoryPaceMs(zoomShare);
   return {
     verifyConnection: (connectionId, { signal }) =>
       orGone(async () => {
@@ -119,7 +125,7 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
       return done(looked.kind === 'looked' ? looked.state : 'not due');
     },
     syncDirectory: async (zoomAccountId, look) =>
-      ofWalk(await syncDirectory(connections, zoomAccountId, { ...look, paceMs, sliceMs: walkSliceMs })),
+      ofWalk(await syncDirectory(connections, zoomAccountId, { ...look, share: zoomShare, sliceMs: walkSliceMs })),
     lookUpMember: async (zoomAccountId, memberId, { signal }) =>
       ofLookup(await lookUpAddress(connections, { zoomAccountId, memberId, signal })),
     lookAtZoomUser: async (zoomAccountId, zoomUserId, { signal }) =>

@@ -1,0 +1,98 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import { insertAudit } from '../db/audit-repository.ts';
+import type { DB } from '../db/schema.ts';
+import type { RateLabel } from '../zoom/rate-limits.ts';
+import type { LimitFacts, MediumLimits } from './account-limits.ts';
+import { type Learned, learnFrom, type Said } from './learn-limits.ts';
+
+/** A refusal may have been another app's doing, so it is believed for so long. */
+const refusalHours = 24;
+
+/** What a walk of an account goes by. */
+export type WalkFacts = LimitFacts & {
+  /** calls of walks since 00:00 UTC */
+  readonly callsToday: number;
+  /** since a walk last asked for a page of this account; null: never */
+  readonly sinceAskedMs: number | null;
+  /** in the copy */
+  readonly users: number;
+};
+
+/** What is known of an account's limits, and what walks have asked of it. */
+export async function findWalkFacts(db: Kysely<DB>, zoomAccountId: string): Promise<WalkFacts | null> {
+  const { rows } = await sql<WalkFacts>`
+    select case when not forgotten then d.medium_per_second end as "mediumPerSecond",
+           case when not forgotten then d.medium_per_day end as "mediumPerDay",
+           case when not forgotten then d.limits_learned_from end as "learnedFrom",
+           d.light_per_second as "lightPerSecond", d.light_per_day as "lightPerDay", d.stated_limits as stated,
+           case when d.walk_day = date_trunc('day', steward.now(), 'UTC') then d.walk_calls else 0 end as "callsToday",
+           (extract(epoch from steward.now() - d.walk_asked_at) * 1000)::float8 as "sinceAskedMs", d.users
+      from steward.directories d,
+           lateral (select coalesce(d.limits_learned_from = 'refusal' and d.limits_learned_at
+                                    <= steward.now() - ${refusalHours} * interval '1 hour', false) as forgotten) f
+     where d.zoom_account_id = ${zoomAccountId}`.execute(db);
+  return rows[0] ?? null;
+}
+
+/** Writes what was learned; the newest answer counts. */
+export async function saveLearned(db: Kysely<DB>, zoomAccountId: string, learned: Learned): Promise<void> {
+  await db
+    .updateTable('steward.directories')
+    .set({
+      limits_learned_at: sql`steward.now()`,
+      ...(learned.mediumPerSecond === undefined ? {} : { medium_per_second: learned.mediumPerSecond }),
+      ...(learned.mediumPerDay === undefined ? {} : { medium_per_day: learned.mediumPerDay }),
+      ...(learned.lightPerSecond === undefined ? {} : { light_per_second: learned.lightPerSecond }),
+      ...(learned.lightPerDay === undefined ? {} : { light_per_day: learned.lightPerDay }),
+      ...(learned.learnedFrom === undefined ? {} : { limits_learned_from: learned.learnedFrom }),
+    })
+    .where('zoom_account_id', '=', zoomAccountId)
+    .execute();
+}
+
+/** Learns from one answer to a call of that label, if it teaches anything. Answers without headers cost nothing. */
+export async function learnLimits(
+  db: Kysely<DB>,
+  zoomAccountId: string,
+  answer: Said,
+  label: RateLabel,
+): Promise<void> {
+  if (!answer.limit && (answer.ok || answer.failure.kind !== 'rate_limited')) return;
+  const facts = await findWalkFacts(db, zoomAccountId);
+  const learned = facts && learnFrom(facts, answer, label);
+  if (learned) await saveLearned(db, zoomAccountId, learned);
+}
+
+/**
+ * Says what an account's contract allows, which goes before what is learned, or – null – takes that back. A walk that
+ * waits for the next day goes on at once if that lets it.
+ */
+export async function stateLimits(
+  trx: Transaction<DB>,
+  {
+    zoomAccountId,
+    limits,
+    actor,
+    reason,
+  }: {
+    readonly zoomAccountId: string;
+    readonly limits: MediumLimits | null;
+    readonly actor: `operator:${string}`;
+    readonly reason: string;
+  },
+): Promise<void> {
+  const stated = limits && JSON.stringify({ ...limits, actor, reason });
+  await sql`
+    insert into steward.directories as d (zoom_account_id, stated_limits)
+    values (${zoomAccountId}, ${stated}::jsonb || jsonb_build_object('at', steward.now()))
+    on conflict (zoom_account_id) do update set stated_limits = excluded.stated_limits, walk_resumes_at = null`.execute(
+    trx,
+  );
+  await insertAudit(trx, {
+    organizationId: null,
+    actor,
+    action: 'directory.limits',
+    reason,
+    data: { zoomAccountId, limits },
+  });
+}
