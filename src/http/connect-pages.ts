@@ -12,7 +12,7 @@ import { Secret } from '../secret.ts';
 import { createAttemptCookie } from './attempt-cookie.ts';
 import { explainProgress, explainRefusal, explainVerdict } from './connect-texts.ts';
 import { html } from './html.ts';
-import { sendPage } from './page.ts';
+import { leadOn, sendNothing, sendPage } from './page.ts';
 import { consentOutcomeUrl } from './personal-pages.ts';
 
 const verdictRefreshSeconds = 2;
@@ -78,10 +78,7 @@ to one; it keeps working.</p>
       return sendPage(reply, { title, status, body: html`<p>${text}</p>` });
     }
     cookie.set(reply, begun.browser);
-    return reply
-      .header('referrer-policy', 'no-referrer')
-      .header('cache-control', 'no-store')
-      .redirect(begun.authorizeUrl, 303);
+    return leadOn(reply, begun.authorizeUrl);
   });
 
   app.get(callbackPath, async (request, reply) => {
@@ -96,15 +93,12 @@ to one; it keeps working.</p>
       const goOn = own ? 'Nothing was connected. Go back to the product and connect again.' : text;
       return sendPage(reply, { title, status, body: html`<p>${goOn}</p>` });
     }
-    return reply
-      .header('referrer-policy', 'no-referrer')
-      .header('cache-control', 'no-store')
-      .redirect(
-        'consentId' in finished
-          ? consentOutcomeUrl(publicUrl, finished.consentId)
-          : `${publicUrl.replace(/\/$/, '')}/connect/verdict/${finished.candidateId}`,
-        303,
-      );
+    return leadOn(
+      reply,
+      'consentId' in finished
+        ? consentOutcomeUrl(publicUrl, finished.consentId)
+        : `${publicUrl.replace(/\/$/, '')}/connect/verdict/${finished.candidateId}`,
+    );
   });
 
   app.get<{ Params: { candidateId: string } }>('/connect/verdict/:candidateId', async (request, reply) => {
@@ -113,13 +107,7 @@ to one; it keeps working.</p>
       /^[0-9a-f-]{36}$/.test(request.params.candidateId) && browser
         ? await findCandidate(deps, request.params.candidateId, browser)
         : undefined;
-    if (!candidate) {
-      return sendPage(reply, {
-        title: 'Nothing to show here',
-        status: 404,
-        body: html`<p>This page belongs to the browser in which Zoom was approved.</p>`,
-      });
-    }
+    if (!candidate) return sendNothing(reply);
     const { title, text, missing, waits } = explainVerdict(candidate);
     return sendPage(reply, {
       title,

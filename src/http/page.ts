@@ -44,4 +44,18 @@ ${page.body}
     );
 }
 
+/** Sends the browser on, with no referrer that would carry a token of the address, and nothing kept in a cache. */
+export function leadOn(reply: FastifyReply, url: string): FastifyReply {
+  return reply.header('referrer-policy', 'no-referrer').header('cache-control', 'no-store').redirect(url, 303);
+}
+
+/** For another browser than the one in which Zoom was approved, and for what does not exist: which of the two is not said. */
+export function sendNothing(reply: FastifyReply): FastifyReply {
+  return sendPage(reply, {
+    title: 'Nothing to show here',
+    status: 404,
+    body: html`<p>This page belongs to the browser in which Zoom was approved.</p>`,
+  });
+}
+
 const rawStyle = html([style] as unknown as TemplateStringsArray);

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ConnectionDeps } from '../connections/connection-deps.ts';
 import { answerConsent, showConsent, showConsentLink } from '../connections/personal/answer-consent.ts';
 import { beginConsent } from '../connections/personal/begin-consent.ts';
@@ -7,7 +7,7 @@ import { Secret } from '../secret.ts';
 import { createAttemptCookie } from './attempt-cookie.ts';
 import { explainRefusal } from './connect-texts.ts';
 import { html } from './html.ts';
-import { sendPage } from './page.ts';
+import { leadOn, sendNothing, sendPage } from './page.ts';
 import { explainConsent } from './personal-texts.ts';
 
 const refreshSeconds = 2;
@@ -20,14 +20,6 @@ export const consentUrl = (publicUrl: string, token: Secret): string =>
 /** Address of the page that shows what became of it. */
 export const consentOutcomeUrl = (publicUrl: string, consentId: string): string =>
   `${publicUrl.replace(/\/$/, '')}/personal/consents/${consentId}`;
-
-function sendNothing(reply: FastifyReply): FastifyReply {
-  return sendPage(reply, {
-    title: 'Nothing to show here',
-    status: 404,
-    body: html`<p>This page belongs to the browser in which Zoom was approved.</p>`,
-  });
-}
 
 /**
  * The pages of a member's own Zoom: GET shows for whom, POST begins; afterwards whose Zoom it is, and a question where the
@@ -73,10 +65,7 @@ approve, not with their organization’s. It can be disconnected at any time.</p
       return sendPage(reply, { title, status, body: html`<p>${text}</p>` });
     }
     cookie.set(reply, begun.browser);
-    return reply
-      .header('referrer-policy', 'no-referrer')
-      .header('cache-control', 'no-store')
-      .redirect(begun.authorizeUrl, 303);
+    return leadOn(reply, begun.authorizeUrl);
   });
 
   app.get<{ Params: { consentId: string } }>('/personal/consents/:consentId', async (request, reply) => {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { StewardError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { ZoomEndpoints } from '../zoom/endpoints.ts';
+import { authorizeUrl, type ConsentRequest } from '../zoom/oauth.ts';
 import { sendOnce, type ZoomNetwork } from '../zoom/send-once.ts';
 
 /** An answer of Zoom as the experiments look at it: what is in it, and not what a client would make of it. */
@@ -108,18 +109,7 @@ export function createZoomSession(deps: {
         code_verifier: verifier.reveal(),
       }),
     revoke: (token: Secret): Promise<ProbeAnswer> => form(endpoints.revokeUrl, { token: token.reveal() }),
-    authorizeUrl(state: string, codeChallenge: string): string {
-      const url = new URL(endpoints.authorizeUrl);
-      url.search = new URLSearchParams({
-        response_type: 'code',
-        client_id: client.clientId,
-        redirect_uri: client.redirectUri,
-        state,
-        code_challenge: codeChallenge,
-        code_challenge_method: 'S256',
-      }).toString();
-      return url.href;
-    },
+    authorizeUrl: (consent: ConsentRequest): string => authorizeUrl(endpoints, client, consent),
     /** whether a base named by Zoom is one of Zoom's */
     isZoomBase: (url: string): boolean => url === endpoints.apiBase || endpoints.trustedApiBase(url),
   };

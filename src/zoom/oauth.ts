@@ -17,6 +17,26 @@ export type ZoomClient = {
 
 export type RevokeAnswer = { readonly kind: 'revoked' } | Exclude<TokenAnswer, { kind: 'tokens' }>;
 
+export type ConsentRequest = { readonly state: string; readonly codeChallenge: string };
+
+/** Where the browser goes to consent. PKCE is sent besides Basic; no scope, so that the app's own hold. */
+export function authorizeUrl(
+  endpoints: ZoomEndpoints,
+  client: Pick<ZoomClient, 'clientId' | 'redirectUri'>,
+  { state, codeChallenge }: ConsentRequest,
+): string {
+  const url = new URL(endpoints.authorizeUrl);
+  url.search = new URLSearchParams({
+    response_type: 'code',
+    client_id: client.clientId,
+    redirect_uri: client.redirectUri,
+    state,
+    code_challenge: codeChallenge,
+    code_challenge_method: 'S256',
+  }).toString();
+  return url.href;
+}
+
 /** From connecting to the last byte (lifecycle §3). */
 const requestTimeoutMs = 30_000;
 const maxAnswerBytes = 256 * 1024;
@@ -73,22 +93,7 @@ export function createZoomOauth({ endpoints, network, onRequest, timeoutMs = req
   }
 
   return {
-    /** Where the browser goes to consent. PKCE is sent besides Basic; no scope, so that the app's own hold. */
-    authorizeUrl(
-      client: ZoomClient,
-      { state, codeChallenge }: { readonly state: string; readonly codeChallenge: string },
-    ): string {
-      const url = new URL(endpoints.authorizeUrl);
-      url.search = new URLSearchParams({
-        response_type: 'code',
-        client_id: client.clientId,
-        redirect_uri: client.redirectUri,
-        state,
-        code_challenge: codeChallenge,
-        code_challenge_method: 'S256',
-      }).toString();
-      return url.href;
-    },
+    authorizeUrl: (client: ZoomClient, consent: ConsentRequest): string => authorizeUrl(endpoints, client, consent),
 
     exchangeCode(
       client: ZoomClient,

@@ -36,7 +36,7 @@ export function useDatabase({ max = 10 }: { max?: number } = {}): TestDatabase {
   };
   let db: Database | undefined;
   beforeAll(async () => {
-    await asAdmin((client) => client.query(`create database ${name} template steward_template`));
+    await asAdmin((client) => client.query(`create database ${name} template steward_template strategy file_copy`));
     url = inject('postgresUrl').replace(/\/[^/]*$/, `/${name}`);
     db = open(max);
   });

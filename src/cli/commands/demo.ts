@@ -32,7 +32,8 @@ export const demo = defineCommand<Options>({
   details: `Plays the life of one organization on a fresh embedded Postgres, a queue of its own and a simulated Zoom at its most
 cruel: connect, fan-out, take-overs, interruption, reconnect, disconnect, restore. Every turn is checked by SQL written
 from the story. Only the log that it names stays. A million members want 20 GB of free disk
-while it plays; the report says what each scene took, and the checks after it.`,
+while it plays, in the folder for temporary files or in STEWARD_SCRATCH_DIR; the report says what each scene took, and
+the checks after it.`,
   examples: [
     'demo',
     'demo --members 100000 --queue redis',

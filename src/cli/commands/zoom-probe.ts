@@ -33,7 +33,7 @@ async function askConsent({ print, io, mayAsk }: CommandContext<Options>, zoom: 
   needed(io, 'ZOOM_PROBE_REDIRECT_URI', 'a redirect address of the app');
   const [state, verifier] = [generateRandomState(), generateRandomCodeVerifier()];
   print.note(
-    `Open, as an admin of the account: ${zoom.authorizeUrl(state, await calculatePKCECodeChallenge(verifier))}`,
+    `Open, as an admin of the account: ${zoom.authorizeUrl({ state, codeChallenge: await calculatePKCECodeChallenge(verifier) })}`,
   );
   const address = await io.ask('The address the browser came back to: ');
   const back = URL.canParse(address) ? new URL(address).searchParams : new URLSearchParams();

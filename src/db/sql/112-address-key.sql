@@ -3,6 +3,10 @@
 create or replace function steward.domain_key(domain text) returns text
 language plpgsql immutable strict parallel safe as $$
 begin
+  -- Most domains are ASCII although the name before the @ is not, and folding goes through a thousand pairs.
+  if octet_length(domain) = char_length(domain) then
+    return lower(domain collate "C") collate "default";
+  end if;
   return (
     select string_agg(case when octet_length(label) = char_length(label) then label else 'xn--' || steward.punycode(label) end, '.' order by place)
       from string_to_table(normalize(steward.fold_domain(normalize(steward.fold_domain(domain), nfkd)), nfc), '.')
