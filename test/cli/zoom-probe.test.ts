@@ -57,6 +57,7 @@ const harmless = [
   'old_access_token',
   'page_size_above_300',
   'percent_encoded_basic',
+  'success_rate_limit_headers',
   'token_error',
   'token_success',
 ];
