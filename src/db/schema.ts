@@ -620,6 +620,8 @@ export interface OneTimeRunsTable {
   created_at: Timestamp;
   /** When it ended. */
   ended_at: Timestamp | null;
+  /** Of one that undoes, at its end: additions that somebody edited or removed, or that are all there is; they stay as they are. */
+  kept: number | null;
 }
 
 /** Members who opted out; counts only while allow_opt_out is on. */
@@ -1018,6 +1020,8 @@ export interface ZoomStartsTable {
   one_time_run_id: string | null;
   /** When. */
   at: Timestamp;
+  /** added: nothing else was in the list; only then an undo may leave it empty. */
+  alone: Generated<boolean>;
 }
 
 /** Explicit matches of members to Zoom users, made by an owner or operator; they go before e-mail and end with the Zoom account. */

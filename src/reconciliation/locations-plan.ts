@@ -75,28 +75,33 @@ export async function planLocations(
   const plan = emptyPlan();
   for (const row of rows) {
     const name = categories[row.category];
-    plan[name] = addRow(plan[name], row);
+    plan[name] = addPlanRow(plan[name], row);
   }
   return plan;
 }
 
-const emptyGroup: LocationPlanGroup = { eventTypes: 0, locations: 0, byKind: {}, examples: [] };
+/** A group without event types. */
+export const emptyPlanGroup: LocationPlanGroup = { eventTypes: 0, locations: 0, byKind: {}, examples: [] };
 
 function emptyPlan(): Record<keyof LocationPlan, LocationPlanGroup> {
   return {
-    removed: emptyGroup,
-    leftWithoutLocation: emptyGroup,
-    replacedByFallback: emptyGroup,
-    restored: emptyGroup,
-    added: emptyGroup,
-    unflagged: emptyGroup,
-    offered: emptyGroup,
-    roundRobinLosingHosts: emptyGroup,
-    unserved: emptyGroup,
+    removed: emptyPlanGroup,
+    leftWithoutLocation: emptyPlanGroup,
+    replacedByFallback: emptyPlanGroup,
+    restored: emptyPlanGroup,
+    added: emptyPlanGroup,
+    unflagged: emptyPlanGroup,
+    offered: emptyPlanGroup,
+    roundRobinLosingHosts: emptyPlanGroup,
+    unserved: emptyPlanGroup,
   };
 }
 
-function addRow(group: LocationPlanGroup, { kind, eventTypes, locations, examples }: Row): LocationPlanGroup {
+/** The group with the event types of one row of a plan. */
+export function addPlanRow(
+  group: LocationPlanGroup,
+  { kind, eventTypes, locations, examples }: Omit<Row, 'category'>,
+): LocationPlanGroup {
   const known = group.byKind[kind] ?? { eventTypes: 0, locations: 0 };
   return {
     eventTypes: group.eventTypes + eventTypes,

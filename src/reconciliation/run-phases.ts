@@ -116,18 +116,18 @@ const locationsPhase: Phase = {
   total: async () => null,
 };
 
-/** After whatever returns has returned: new event types that start with Zoom. */
+/** After whatever returns has returned: new event types that start with Zoom, and one-time runs. */
 const additionsPhase: Phase = {
   next: 'bookings',
   async chunk(trx, { run, adapter, limit }) {
-    const { lastEventTypeId, eventTypes, added } = await additionsChunk(trx, {
+    const { lastEventTypeId, eventTypes, added, undone } = await additionsChunk(trx, {
       organizationId: run.organizationId,
       runId: run.id,
       adapter,
       afterEventTypeId: run.cursor,
       limit,
     });
-    return { cursor: lastEventTypeId, looked: eventTypes, counts: prefixCounts('locations', { added }) };
+    return { cursor: lastEventTypeId, looked: eventTypes, counts: prefixCounts('locations', { added, undone }) };
   },
   total: async () => null,
 };

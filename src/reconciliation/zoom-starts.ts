@@ -19,18 +19,22 @@ export type AdditionsChunk = {
   readonly eventTypes: number;
   /** event types that start with Zoom now */
   readonly added: number;
+  /** additions of a one-time run that were taken back */
+  readonly undone: number;
 };
 
 /**
- * One chunk of an organization's event types that are new (`zoom_for_new_event_types`, behaviour §5) and start with Zoom. The
- * caller holds the organization's lock and has checked the generation in this transaction. Events wait until
+ * One chunk of an organization's event types: new ones start with Zoom (`zoom_for_new_event_types`, behaviour §5), and a
+ * one-time run that was ordered adds it to the others, or takes back what an earlier one added. The caller holds the organization's lock and has checked the generation in this transaction. Events wait until
  * `tellLocationChanges`.
  */
 export async function additionsChunk(trx: Transaction<DB>, request: AdditionsRequest): Promise<AdditionsChunk> {
   const { organizationId, runId, adapter, afterEventTypeId, limit } = request;
   const { rows } = await sql<AdditionsChunk>`
-    select last_event_type_id as "lastEventTypeId", event_types as "eventTypes", added
-      from steward.add_zoom_page(${organizationId}, ${runId}, ${adapter}, ${afterEventTypeId}, ${limit})`.execute(trx);
+    select last_event_type_id as "lastEventTypeId", event_types as "eventTypes", added, undone
+      from steward.zoom_starts_page(${organizationId}, ${runId}, ${adapter}, ${afterEventTypeId}, ${limit})`.execute(
+    trx,
+  );
   return rows[0] as AdditionsChunk;
 }
 

@@ -5,7 +5,7 @@
 --   restore         archived ones come back         offered       would come back if a person accepted
 --   fewer_hosts     round robin keeps Zoom, but some hosts can host now and not then
 --   unserved        Zoom stays, but nobody can host
---   add             new ones start with Zoom
+--   add             new ones start with Zoom, and others by a one-time run that was ordered
 create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000)
 returns table (category text, kind text, event_types bigint, locations bigint, examples uuid[])
 language plpgsql stable
@@ -69,4 +69,11 @@ begin
   return query
   select p.category, p.kind, p.event_types, p.event_types, p.examples
     from steward.plan_zoom_starts(organization, from_adapter, false, assumed, page_size) p where p.category = 'add';
+  -- What a person ordered and no run has done yet.
+  if exists (select from steward.one_time_runs o where o.organization_id = organization and o.state = 'open' and o.undoes is null)
+     and steward.new_event_types_since(organization) is not null then
+    return query
+    select p.category, p.kind, p.event_types, p.event_types, p.examples
+      from steward.plan_zoom_starts(organization, from_adapter, true, assumed, page_size) p where p.category = 'add';
+  end if;
 end $$;

@@ -153,13 +153,18 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   });
 
   test('new event types that start with Zoom, those that were there before, and the plan of either read by keys', async () => {
-    const additions = (oneTimeRun: string) =>
-      `select * from steward.add_zoom_page('${organizationId}', '${randomUUID()}', '${adapter}', '40000000-0000-0000-0000-000000000000', 100, ${oneTimeRun})`;
+    const additions = `select * from steward.zoom_starts_page('${organizationId}', '${randomUUID()}', '${adapter}', '40000000-0000-0000-0000-000000000000', 100)`;
+    const ordered = randomUUID();
+    const order = (id: string, undoes: string) =>
+      `insert into steward.one_time_runs (id, organization_id, undoes, state, actor, generation, created_at) values ('${id}', '${organizationId}', ${undoes}, 'open', 'operator:test', 5, now())`;
     const { nodes, called } = await plansOf([
       turnOn,
-      additions('null'),
-      additions(`'${randomUUID()}'`),
-      additions(`'${randomUUID()}'`),
+      additions,
+      order(ordered, 'null'),
+      additions,
+      `update steward.one_time_runs set state = 'done'`,
+      order(randomUUID(), `'${ordered}'`),
+      additions,
       `select * from steward.add_zoom('${organizationId}', '${randomUUID()}', '${adapter}', array[md5('ae1')::uuid])`,
       `select * from steward.plan_zoom_starts('${organizationId}', '${adapter}', true, null, 100)`,
     ]);

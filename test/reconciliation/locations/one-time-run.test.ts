@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import type { Asker } from '../../../src/connections/authority.ts';
+import { listOneTimeRuns, orderOneTimeRun, undoOneTimeRun } from '../../../src/connections/one-time-run.ts';
+import { advanceRun } from '../../../src/reconciliation/advance-run.ts';
+import { planLocations } from '../../../src/reconciliation/locations-plan.ts';
+import { previewOneTimeRun } from '../../../src/reconciliation/preview-one-time-run.ts';
+import { useDatabase } from '../../support/database.ts';
+import { createLocationWorld, type LocationWorld, online, phone, room, zoom } from './location-world.ts';
+
+const database = useDatabase();
+const asker: Asker = { operator: 'ada', reason: 'they asked' };
+
+/** An organization with event types of before the setting, and one that came after it was turned on. */
+async function grown(adapter: 'rows' | 'json') {
+  const w = await createLocationWorld(database.db, adapter);
+  const [host, other] = [await w.addMember(), await w.addMember()];
+  const nobody = await w.addMember({ zoomUser: false });
+  const ids = {
+    plain: await w.addEventType({ host, locations: [phone, room] }),
+    empty: await w.addEventType({ kind: 'managed', host: other, locations: [] }),
+    robin: await w.addEventType({ kind: 'round_robin', hosts: [nobody, other], locations: [room] }),
+    has: await w.addEventType({ host, locations: [room, online] }),
+    nobody: await w.addEventType({ host: nobody, locations: [room] }),
+  };
+  await w.setSettings({ zoomForNew: true });
+  return { w, host, nobody, ids };
+}
+
+const generationOf = async (w: LocationWorld) =>
+  (await previewOneTimeRun(w.db, { organizationId: w.organizationId, adapter: w.adapter })).generation;
+
+const order = async (w: LocationWorld) => {
+  const generation = await generationOf(w);
+  return w.db
+    .transaction()
+    .execute((trx) => orderOneTimeRun(trx, { organizationId: w.organizationId, asker, generation }));
+};
+const undo = (w: LocationWorld, oneTimeRunId: string) =>
+  w.db.transaction().execute((trx) => undoOneTimeRun(trx, { organizationId: w.organizationId, asker, oneTimeRunId }));
+const play = (w: LocationWorld, runId: string, chunkSize = 5_000) =>
+  advanceRun(w.db, runId, { adapter: w.adapter, sliceMs: 60_000, chunkSize });
+
+const bytes = async (w: LocationWorld, id: string) => (await w.locationsOf(id)).map((location) => location.bytes);
+
+describe.each(['rows', 'json'] as const)('%s', (adapter) => {
+  test('adds what the preview says, once, in chunks, and is taken back as a run', async () => {
+    const { w, ids } = await grown(adapter);
+    const rest = await bytes(w, ids.plain);
+    const preview = await previewOneTimeRun(w.db, { organizationId: w.organizationId, adapter });
+    expect(preview).toMatchObject({
+      added: {
+        eventTypes: 3,
+        byKind: { solo: { eventTypes: 1 }, managed: { eventTypes: 1 }, round_robin: { eventTypes: 1 } },
+      },
+      haveZoom: { eventTypes: 1 },
+      nobodyCanHost: { eventTypes: 1, examples: [ids.nobody] },
+      waitForReturn: { eventTypes: 0 },
+    });
+    const { oneTimeRunId, runId } = await order(w);
+    expect((await planLocations(w.db, { organizationId: w.organizationId, adapter })).added.eventTypes).toBe(3);
+    expect(await play(w, runId, 2)).toMatchObject({ state: 'done', counts: { 'locations.added': 3 } });
+    expect(await w.kindsOf(ids.empty)).toEqual([zoom]);
+    expect(await w.kindsOf(ids.robin)).toEqual([zoom, 'physical']);
+    expect((await bytes(w, ids.plain)).slice(1)).toEqual(rest);
+    expect(await w.kindsOf(ids.has)).toEqual(['physical', zoom]);
+    expect(await w.kindsOf(ids.nobody)).toEqual(['physical']);
+    expect(await w.events('locations.added')).toHaveLength(3);
+    expect(await listOneTimeRuns(w.db, w.organizationId)).toMatchObject([
+      { id: oneTimeRunId, state: 'done', eventTypes: 3, actor: 'operator:ada' },
+    ]);
+
+    const taken = await undo(w, oneTimeRunId);
+    expect(await play(w, taken.runId, 2)).toMatchObject({ counts: { 'locations.undone': 3 } });
+    expect(await bytes(w, ids.plain)).toEqual(rest);
+    expect(await w.kindsOf(ids.empty)).toEqual([]);
+    expect(await w.kindsOf(ids.has)).toEqual(['physical', zoom]);
+    expect((await w.events('locations.removed')).map(({ data }) => data.causes)).toEqual([
+      ['one_time_run_undone'],
+      ['one_time_run_undone'],
+      ['one_time_run_undone'],
+    ]);
+    expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({ state: 'done', eventTypes: 3, kept: 0 });
+    // Nobody took Zoom out by hand: another order finds them again.
+    expect(await play(w, (await order(w)).runId)).toMatchObject({ counts: { 'locations.added': 3 } });
+  });
+
+  test('an undo keeps what somebody edited, removed or came to rely on, and finds what a cascade archived', async () => {
+    const { w, host, ids } = await grown(adapter);
+    const more = {
+      archived: await w.addEventType({ host: await w.addMember(), locations: [room] }),
+      alone: await w.addEventType({ host, locations: [room] }),
+      neighbour: await w.addEventType({ host, locations: [room] }),
+    };
+    await w.setSettings({ zoomForNew: true });
+    const { oneTimeRunId, runId } = await order(w);
+    await play(w, runId);
+    // Edited.
+    if (adapter === 'rows')
+      await sql`update steward_app.locations set details = '{"a": 1}', updated_at = now() where event_type_id = ${ids.plain} and kind = ${zoom}`.execute(
+        w.db,
+      );
+    else
+      await sql`update steward_app.event_types set locations = jsonb_set(locations, '{0,a}', '1') where id = ${ids.plain}`.execute(
+        w.db,
+      );
+    // Removed by hand: not a thing of ours any more, and never again.
+    await w.setLocations(ids.robin, [room]);
+    // The others went, so that Zoom is all there is.
+    if (adapter === 'rows')
+      await sql`delete from steward_app.locations where event_type_id = ${more.alone} and kind <> ${zoom}`.execute(
+        w.db,
+      );
+    else await sql`update steward_app.event_types set locations = locations - 1 where id = ${more.alone}`.execute(w.db);
+    // Another location beside it was edited: the addition was not.
+    if (adapter === 'rows')
+      await sql`update steward_app.locations set details = '{"b": 2}', updated_at = now() where event_type_id = ${more.neighbour} and kind <> ${zoom}`.execute(
+        w.db,
+      );
+    else
+      await sql`update steward_app.event_types set locations = jsonb_set(locations, '{1,b}', '2') where id = ${more.neighbour}`.execute(
+        w.db,
+      );
+    // Archived meanwhile.
+    await sql`
+      update steward_app.members set active = false
+       where id = (select host_member_id from steward_app.event_types where id = ${more.archived})`.execute(w.db);
+    await w.reconcile();
+    expect(await w.kindsOf(more.archived)).toEqual(['physical']);
+
+    const taken = await undo(w, oneTimeRunId);
+    expect(await undo(w, oneTimeRunId)).toEqual(taken);
+    // What is kept: plain (edited), robin (removed), alone. Taken back: empty, neighbour, and the copy of archived.
+    expect(await play(w, taken.runId)).toMatchObject({ counts: { 'locations.undone': 3 } });
+    expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({
+      undoes: oneTimeRunId,
+      eventTypes: 3,
+      kept: 3,
+    });
+    expect((await w.kindsOf(ids.plain))[0]).toBe(zoom);
+    expect(await w.kindsOf(more.alone)).toEqual([zoom]);
+    expect(await w.kindsOf(more.neighbour)).toEqual(['physical']);
+    await sql`update steward_app.members set active = true where organization_id = ${w.organizationId}`.execute(w.db);
+    await w.reconcile();
+    expect(await w.kindsOf(more.archived)).toEqual(['physical']);
+    await play(w, (await order(w)).runId);
+    expect(await w.kindsOf(ids.robin)).toEqual(['physical']);
+  });
+
+  test('a run that is superseded loses nothing; an interruption lets it wait, a disconnect or the setting ends it', async () => {
+    const { w, ids } = await grown(adapter);
+    await order(w);
+    await w.setConnection({ state: 'interrupted' });
+    const again = () => startRunOf(w);
+    expect(await play(w, await again())).toMatchObject({ state: 'done' });
+    expect(await w.kindsOf(ids.empty)).toEqual([]);
+    expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({ state: 'open' });
+    await w.setConnection({ state: 'active' });
+    expect(await play(w, await again())).toMatchObject({ counts: { 'locations.added': 3 } });
+    expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({ state: 'done', eventTypes: 3 });
+
+    await w.addEventType({ host: await w.addMember(), locations: [room] });
+    await w.setSettings({ zoomForNew: true });
+    await order(w);
+    await w.setConnection({ state: 'disconnecting', cause: 'person' });
+    await play(w, await again());
+    expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({ state: 'dropped', eventTypes: 0 });
+  });
+});
+
+const startRunOf = async (w: LocationWorld) => {
+  const id = randomUUID();
+  await sql`update steward.runs set state = 'superseded' where organization_id = ${w.organizationId} and state in ('queued', 'running')`.execute(
+    w.db,
+  );
+  await sql`
+    insert into steward.runs (id, target, organization_id, target_id, connection_id, generation, cause, actor, cascade, state, created_at)
+    select ${id}, 'organization', c.organization_id, c.organization_id, c.id, c.generation, 'operator', 'operator:test', c.state = 'disconnecting', 'queued', steward.now()
+      from steward.org_connections c where c.organization_id = ${w.organizationId}`.execute(w.db);
+  return id;
+};
+
+test('is ordered by who may, of a fresh preview, with the setting on and an active connection that is written to', async () => {
+  const { w } = await grown('rows');
+  const generation = await generationOf(w);
+  const tryIt = (more: Partial<Parameters<typeof orderOneTimeRun>[1]>) =>
+    w.db
+      .transaction()
+      .execute((trx) => orderOneTimeRun(trx, { organizationId: w.organizationId, asker, generation, ...more }));
+  const member = await w.addMember();
+  await expect(tryIt({ asker: { memberId: member } })).rejects.toMatchObject({ code: 'forbidden' });
+  await expect(tryIt({ asker: { operator: 'ada', reason: ' ' } })).rejects.toMatchObject({ code: 'reason_missing' });
+  await expect(tryIt({ generation: generation - 1 })).rejects.toMatchObject({ code: 'stale_preview' });
+  await w.setSettings({ zoomForNew: false });
+  await expect(tryIt({})).rejects.toMatchObject({ code: 'setting_off' });
+  // A preview can be seen before the setting is turned on.
+  expect((await previewOneTimeRun(w.db, { organizationId: w.organizationId, adapter: 'rows' })).added.eventTypes).toBe(
+    3,
+  );
+  await w.setSettings({ zoomForNew: true });
+  const { oneTimeRunId } = await tryIt({});
+  await expect(tryIt({})).rejects.toMatchObject({ code: 'one_time_run_open' });
+  await expect(undo(w, randomUUID())).rejects.toMatchObject({ code: 'one_time_run_unknown' });
+  const stopped = await undo(w, oneTimeRunId);
+  await expect(undo(w, stopped.oneTimeRunId)).rejects.toMatchObject({ code: 'one_time_run_unknown' });
+  expect((await listOneTimeRuns(w.db, w.organizationId)).map(({ state }) => state).sort()).toEqual(['dropped', 'open']);
+  await w.setConnection({ state: 'interrupted' });
+  await expect(tryIt({ generation: generation + 1 })).rejects.toMatchObject({ code: 'not_active' });
+  await w.setConnection({ state: 'active', observe: true });
+  await expect(tryIt({ generation: generation + 2 })).rejects.toMatchObject({ code: 'observe' });
+  const { rows } = await sql<{ action: string; reason: string }>`
+    select action, reason from steward.audit_log where organization_id = ${w.organizationId} and action like 'event_types.%' order by at, action`.execute(
+    w.db,
+  );
+  expect(rows).toEqual([
+    { action: 'event_types.one_time_run_ordered', reason: 'they asked' },
+    { action: 'event_types.one_time_run_undone', reason: 'they asked' },
+  ]);
+});
