@@ -24,8 +24,8 @@ test('a line that is not there, or twice, is refused', () => {
   expect(() => mutate({ file: '999-nothing.sql', find: 'x', replace: 'y', why })).toThrow(/no such file/);
 });
 
-// All of them: npm run mutations.
-const some = mutations.filter((_, index) => index % 16 === 6);
+// All of them, and that the unchanged SQL is not taken for a mistake: npm run mutations, which .ci/run runs.
+const some = mutations.filter((_, index) => index % 24 === 5);
 
 test.each(some)(
   'is noticed: $why',
@@ -34,7 +34,3 @@ test.each(some)(
   },
   300_000,
 );
-
-test('without a mistake nothing is noticed', async () => {
-  expect(await lab.attempt(null)).toMatchObject({ caught: false, by: '' });
-}, 300_000);
