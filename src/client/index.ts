@@ -1,4 +1,11 @@
 import { signMemberClaim } from './claim.ts';
+import type {
+  DomainEquivalence,
+  DomainPair,
+  EquivalenceRequest,
+  EquivalenceSummary,
+  MappingSuggestions,
+} from './equal-domains.ts';
 import { createEvents } from './events.ts';
 import { createRequester } from './http.ts';
 import type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
@@ -6,6 +13,7 @@ import { type Queryable, query } from './sql.ts';
 import { useCredentials, type Zoom } from './with-zoom.ts';
 
 export { claimLifetimeSeconds, signMemberClaim } from './claim.ts';
+export type * from './equal-domains.ts';
 export type { EventBatch, StewardEvent, StewardEventType } from './events.ts';
 export { eventQueueName, eventTypes, parseEventBatch } from './events.ts';
 export { MeetingRefusedError, StewardRequestError } from './http.ts';
@@ -149,6 +157,8 @@ export type PersonalZoom = {
 };
 
 const organizationPath = (id: string): string => `/v1/organizations/${encodeURIComponent(id)}`;
+const pageOf = ({ organizationId, after }: { organizationId: string; after?: string }, what: string): string =>
+  `${organizationPath(organizationId)}/${what}${after === undefined ? '' : `?after=${encodeURIComponent(after)}`}`;
 const personalPath = (who: ActingMember, what: string): string =>
   `${organizationPath(who.organizationId)}/members/${encodeURIComponent(who.memberId)}/${what}`;
 
@@ -289,7 +299,7 @@ export function createSteward(options: StewardOptions) {
       }): Promise<{ mappings: Mapping[]; next: string | null }> =>
         request({
           method: 'GET',
-          path: `${organizationPath(input.organizationId)}/mappings${input.after === undefined ? '' : `?after=${encodeURIComponent(input.after)}`}`,
+          path: pageOf(input, 'mappings'),
         }),
       /** What the wishes would do, line by line; changes nothing. */
       preview: ({ by, ...wishes }: { by: ActingMember } & MappingWishes): Promise<MappingSummary> =>
@@ -297,6 +307,26 @@ export function createSteward(options: StewardOptions) {
       /** Does all of it or nothing; `by` must be an owner. Refused as mappings_refused, with the lines. */
       write: ({ by, ...wishes }: { by: ActingMember } & MappingWishes): Promise<MappingSummary> =>
         requestAs(by, 'mappings', wishes),
+      /** Zoom users that may be members who have none. A suggestion becomes a mapping by `write`, and by nothing else. */
+      suggest: (input: { organizationId: string; after?: string }): Promise<MappingSuggestions> =>
+        request({ method: 'GET', path: pageOf(input, 'mapping-suggestions') }),
+    },
+    equivalences: {
+      /** Pairs of domains that mean the same people in an organization. */
+      list: (input: { organizationId: string }): Promise<{ equivalences: DomainEquivalence[] }> =>
+        request({ method: 'GET', path: `${organizationPath(input.organizationId)}/domain-equivalences` }),
+      /** Who would be matched, moved, or lose a match; changes nothing. */
+      preview: ({
+        by,
+        ...change
+      }: { by: ActingMember; change: 'add' | 'remove' } & DomainPair): Promise<EquivalenceSummary> =>
+        requestAs(by, 'domain-equivalences/preview', change),
+      /** `by` must be an owner. The same again changes nothing. */
+      add: ({ by, ...pair }: { by: ActingMember } & EquivalenceRequest): Promise<EquivalenceSummary> =>
+        requestAs(by, 'domain-equivalences', pair),
+      /** Ends what the pair made, and nothing else. */
+      remove: ({ by, ...pair }: { by: ActingMember } & EquivalenceRequest): Promise<EquivalenceSummary> =>
+        requestAs(by, 'domain-equivalences/remove', pair),
     },
     settings: {
       /** Settings of an organization; one that never changed any has the defaults. */

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import type { Actor } from '../db/audit-repository.ts';
+import { deriveDomainMappings } from '../db/derived-mapping-repository.ts';
 import { insertEvent } from '../db/event-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
@@ -98,6 +99,7 @@ export async function activateCandidate(
       .execute();
   }
   if (anotherAccount) await dropMappings(trx, connection.organization_id, candidate.zoomAccountId);
+  await deriveDomainMappings(trx, { organizationId: connection.organization_id, memberIds: null, actor });
   await tellSharers(trx, connection.id, candidate.zoomAccountId);
   // Normally the candidate waited for a walk just now; a confirmation may come days later.
   if (

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import { insertAudit } from '../db/audit-repository.ts';
+import { deriveDomainMappings } from '../db/derived-mapping-repository.ts';
 import { insertOutbox } from '../db/outbox-repository.ts';
 import { startOrganizationRun } from '../db/run-repository.ts';
 import type { DB } from '../db/schema.ts';
@@ -107,14 +108,19 @@ async function swap(trx: Transaction<DB>, walk: Walk, hashKeyId: string): Promis
 
 /** Runs for the organizations the new copy may mean something to, and the candidates that waited for it. */
 async function sayLook(trx: Transaction<DB>, zoomAccountId: string, changed: number): Promise<number> {
-  const connections = await sql<{ id: string }>`
-    select c.id from steward.org_connections c
+  const connections = await sql<{ id: string; organizationId: string; concerned: boolean }>`
+    select c.id, c.organization_id as "organizationId",
+           ${changed} > 0 or exists (select from steward.member_facts f
+                                      where f.organization_id = c.organization_id and f.match = 'checking') as concerned
+      from steward.org_connections c
      where c.zoom_account_id = ${zoomAccountId} and c.state in ('active', 'interrupted')
-       and (${changed} > 0 or exists (select from steward.member_facts f
-                                       where f.organization_id = c.organization_id and f.match = 'checking'))
-     order by c.id`.execute(trx);
-  for (const { id } of connections.rows) {
+     order by c.id for update of c`.execute(trx);
+  let runs = 0;
+  for (const { id, organizationId, concerned } of connections.rows) {
+    const derived = await deriveDomainMappings(trx, { organizationId, memberIds: null, actor: 'schedule' });
+    if (!concerned && derived.length === 0) continue;
     await startOrganizationRun(trx, { connectionId: id, cause: 'directory_changed', actor: 'schedule' });
+    runs += 1;
   }
   const candidates = await sql<{ id: string }>`
     select k.id from steward.candidates k join steward.grants g on g.id = k.grant_id
@@ -122,5 +128,5 @@ async function sayLook(trx: Transaction<DB>, zoomAccountId: string, changed: num
   for (const { id } of candidates.rows) {
     await insertOutbox(trx, { job: 'verify-admin-role', key: id, payload: { candidateId: id } });
   }
-  return connections.rows.length;
+  return runs;
 }

@@ -174,8 +174,11 @@ async function sayChanged(
     select f.member_id as id
       from steward.org_connections c
       join lateral (
-        select member_id from steward.member_facts
-         where organization_id = c.organization_id and address_key = any(${[...addressKeys]}::text[])
+        select f.member_id from steward.member_facts f
+         where f.organization_id = c.organization_id and f.address_key = any(${[...addressKeys]}::text[])
+        union
+        select f.member_id from steward.equal_addresses(c.organization_id, ${[...addressKeys]}::text[]) as meant
+          join steward.member_facts f on f.organization_id = c.organization_id and f.address_key = meant
         union
         select member_id from steward.member_facts
          where organization_id = c.organization_id and zoom_user_key = any(${[...userKeys]}::text[])

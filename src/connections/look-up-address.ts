@@ -24,23 +24,45 @@ export type Lookup =
   | { readonly state: 'walk' }
   | { readonly state: 'later'; readonly reason: string; readonly retryInMs: number };
 
-/** What there is to ask, or why not. */
-async function findQuestion(deps: DirectoryDeps, zoomAccountId: string, memberId: string) {
-  const { rows } = await sql<{ email: string; key: string; busy: boolean; blockedMs: number }>`
-    select m.email, k.key,
-           (select count(*) from steward.directory_lookups l
+/** An address a member may be known by at Zoom: their own, or one that means the same. */
+type Address = {
+  /** as Zoom is asked for it */
+  readonly email: string;
+  readonly key: string;
+  readonly own: boolean;
+  /** the copy has it by its key */
+  readonly known: boolean;
+  /** Zoom was asked lately */
+  readonly asked: boolean;
+};
+
+/** A member's verified address, then those that mean the same by the organization's pairs of domains. */
+async function listAddresses(deps: DirectoryDeps, zoomAccountId: string, memberId: string): Promise<Address[]> {
+  const { rows } = await sql<Address>`
+    with own as (
+      select m.organization_id, m.email, steward.address_key(m.email) as key
+        from steward_app.members m where m.id = ${memberId} and m.active and m.email_verified),
+    address as (
+      select email, key, true as own from own where key is not null
+       union all
+      select equal, equal, false from own, lateral steward.equal_addresses(own.organization_id, array[own.key]) as equal)
+    select a.*,
+           exists (select from steward.directory_users u where u.zoom_account_id = ${zoomAccountId} and u.address_key = a.key) as known,
+           exists (select from steward.directory_lookups l
+                    where l.zoom_account_id = ${zoomAccountId} and l.address_key = a.key
+                      and l.looked_up_at > steward.now() - ${askAgainAfterMinutes} * interval '1 minute') as asked
+      from address a order by a.own desc, a.key`.execute(deps.db);
+  return rows;
+}
+
+/** How long Zoom wants no calls for the account, and whether the minute's look-ups are used up. */
+async function findBounds(deps: DirectoryDeps, zoomAccountId: string): Promise<{ busy: boolean; blockedMs: number }> {
+  const { rows } = await sql<{ busy: boolean; blockedMs: number }>`
+    select (select count(*) from steward.directory_lookups l
              where l.zoom_account_id = ${zoomAccountId} and l.looked_up_at > steward.now() - interval '1 minute') >= ${lookupsPerMinute} as busy,
            coalesce((select (extract(epoch from d.blocked_until - steward.now()) * 1000)::float8 from steward.directories d
-                      where d.zoom_account_id = ${zoomAccountId}), 0) as "blockedMs"
-      from steward_app.members m, lateral (select steward.address_key(m.email) as key) k
-     where m.id = ${memberId} and m.active and m.email_verified and k.key is not null
-       and not exists (select from steward.directory_users u where u.zoom_account_id = ${zoomAccountId} and u.address_key = k.key)
-       and not exists (select from steward.directory_lookups l
-                        where l.zoom_account_id = ${zoomAccountId} and l.address_key = k.key
-                          and l.looked_up_at > steward.now() - ${askAgainAfterMinutes} * interval '1 minute')`.execute(
-    deps.db,
-  );
-  return rows[0] ?? null;
+                      where d.zoom_account_id = ${zoomAccountId}), 0) as "blockedMs"`.execute(deps.db);
+  return rows[0] as { busy: boolean; blockedMs: number };
 }
 
 /**
@@ -86,24 +108,40 @@ async function revealMember(
   });
 }
 
+type Joiner = { readonly zoomAccountId: string; readonly memberId: string; readonly signal?: AbortSignal };
+
 /**
- * Looks a joiner up at Zoom with one GET, so that nobody is `checking` until the next walk (behaviour §4). The answer
- * becomes a fact – a user of the directory, or an address Zoom does not know – and the member is said to have
- * changed, in one transaction. At most 60 a minute and account; who comes beyond is left to one walk.
+ * Looks a joiner up at Zoom, so that nobody is `checking` until the next walk (behaviour §4): by their address, and if
+ * nobody has that, by each address that means the same. Who is in the copy under a hash is found without asking. At most
+ * 60 a minute and account; who comes beyond is left to one walk.
  */
-export async function lookUpAddress(
+export async function lookUpAddress(deps: DirectoryDeps, joiner: Joiner): Promise<Lookup> {
+  let result: Lookup = { state: 'not_needed' };
+  for (const address of await listAddresses(deps, joiner.zoomAccountId, joiner.memberId)) {
+    if (address.known && address.own) return result;
+    if (address.known || address.asked) continue;
+    const answer = await lookUpOne(deps, joiner, address);
+    if (answer.state === 'walk' || answer.state === 'later') return answer;
+    if (answer.state === 'found') result = answer;
+    if (answer.state === 'found' && address.own) return answer;
+    if (result.state === 'not_needed') result = answer;
+  }
+  return result;
+}
+
+/**
+ * One address, with one GET at most. The answer becomes a fact – a user of the directory, or an address Zoom does not
+ * know – and the member is said to have changed, in one transaction.
+ */
+async function lookUpOne(
   deps: DirectoryDeps,
-  {
-    zoomAccountId,
-    memberId,
-    signal,
-  }: { readonly zoomAccountId: string; readonly memberId: string; readonly signal?: AbortSignal },
+  { zoomAccountId, memberId, signal }: Joiner,
+  question: Pick<Address, 'email' | 'key'>,
 ): Promise<Lookup> {
-  const question = await findQuestion(deps, zoomAccountId, memberId);
-  if (!question) return { state: 'not_needed' };
   if (await revealMember(deps, { zoomAccountId, memberId, key: question.key })) return { state: 'found' };
-  if (question.blockedMs > 0) return { state: 'later', reason: 'blocked', retryInMs: Math.ceil(question.blockedMs) };
-  if (question.busy) return leaveToWalk(deps, zoomAccountId, memberId);
+  const { busy, blockedMs } = await findBounds(deps, zoomAccountId);
+  if (blockedMs > 0) return { state: 'later', reason: 'blocked', retryInMs: Math.ceil(blockedMs) };
+  if (busy) return leaveToWalk(deps, zoomAccountId, memberId);
   const grantId = await findDirectoryGrant(deps.db, zoomAccountId);
   if (grantId === null) return { state: 'later', reason: 'no grant', retryInMs: 60_000 };
   const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, question.email), signal ? { signal } : {});

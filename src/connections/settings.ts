@@ -4,7 +4,8 @@ import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { applyTransition } from './apply-transition.ts';
-import { type Asker, actorOf, assertMayManage, assertTypedName, lockConnection } from './authority.ts';
+import { type Asker, actorOf, assertMayManage, lockConnection } from './authority.ts';
+import { assertConfirmed, type Confirmation } from './confirmed-loss.ts';
 
 /** Settings of an organization (behaviour §5). */
 export type OrganizationSettings = {
@@ -33,7 +34,7 @@ export type ChangeRequest = {
   readonly changes: SettingsChange;
   readonly asker: Asker;
   /** what a change that may take Zoom from somebody needs: the generation of the preview, and the name typed */
-  readonly confirm?: { readonly generation: number; readonly typedName: string };
+  readonly confirm?: Confirmation;
 };
 
 export type ChangedSettings = {
@@ -187,21 +188,8 @@ export async function changeSettings(trx: Transaction<DB>, request: ChangeReques
   if (changed.length === 0) return unchanged;
   const served = serving.some((name) => changed.includes(name));
   const serves = connection?.state === 'active' || connection?.state === 'interrupted';
-  if (served && serves && !onlyWidens(before, after)) {
-    if (!confirm)
-      throw new StewardError(
-        'confirmation_missing',
-        "This may take Zoom from somebody: expected the generation of its preview and the organization's name typed; look at the preview first.",
-        { context: { organizationId, generation: connection.generation } },
-      );
-    await assertTypedName(trx, organizationId, confirm.typedName);
-    if (confirm.generation !== connection.generation)
-      throw new StewardError(
-        'stale_preview',
-        `The preview is of generation ${confirm.generation}, the connection is at ${connection.generation}; look at a new preview and confirm that.`,
-        { context: { organizationId, generation: connection.generation } },
-      );
-  }
+  if (served && serves && !onlyWidens(before, after))
+    await assertConfirmed(trx, { organizationId, generation: connection.generation, confirm });
   await sql`
     insert into steward.organization_settings (organization_id, allow_opt_out, zoom_for_new_event_types, new_event_types_since, meeting_summary, rollout, rollout_groups,
       rollout_domains, fallback_location, shared_host_zoom_user_id, reconnect_days, archive_days, updated_at)

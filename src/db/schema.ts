@@ -1040,6 +1040,10 @@ export interface ZoomUserMappingsTable {
   created_at: Generated<Timestamp>;
   /** person: an owner or operator made it; domain: follows from an equivalence of domains, and goes with it. */
   origin: Generated<'person' | 'domain'>;
+  /** Of origin domain: the pair it follows from, as in domain_equivalences. */
+  domain: string | null;
+  /** The other domain of the pair. */
+  same_as: string | null;
 }
 
 /** Booked meetings. */

@@ -10,6 +10,7 @@ import type { Secret } from '../secret.ts';
 import { ApiError } from './api-error.ts';
 import { type ConnectPagesOptions, linkUrl } from './connect-pages.ts';
 import { findConnectionStatus } from './connection-status.ts';
+import { equivalenceRoutes } from './equivalence-routes.ts';
 import { mappingRoutes } from './mapping-routes.ts';
 import { type ActingMember, requireOwnerOrAdmin, verifyMemberClaim } from './member-claims.ts';
 import { personalRoutes } from './personal-routes.ts';
@@ -102,7 +103,9 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
   });
 
   settingsRoutes(app, { db, locationAdapter, reader, manager });
-  mappingRoutes(app, { db, forms: addressForms(deps.vault), reader, manager });
+  const mappings = { db, forms: addressForms(deps.vault), reader, manager };
+  mappingRoutes(app, mappings);
+  equivalenceRoutes(app, mappings);
   personalRoutes(app, { deps, publicUrl, reader, actor });
 }
 

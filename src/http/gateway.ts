@@ -52,6 +52,11 @@ export const refusalStatus: Readonly<Record<string, number>> = {
   days_out_of_range: 400,
   owner_only: 403,
   not_connected: 409,
+  domain_invalid: 400,
+  domain_same: 400,
+  domain_public: 409,
+  domain_unknown: 409,
+  equivalences_full: 409,
 };
 
 function toApiError(error: unknown): ApiError | undefined {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql, type Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { deriveDomainMappings } from '../db/derived-mapping-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { nextChunkSize } from './chunk-size.ts';
 import { addCounts } from './counts.ts';
@@ -154,6 +155,9 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
     if (!known.weighed && run.phase === 'members' && begins && !run.cascade && run.approvedBy === null) return 'weigh';
     if (known.mayGo === undefined && run.phase === 'locations' && begins && !run.cascade) return 'survey';
 
+    // What a lost job left: each run begins with the mappings that follow from pairs of domains as the facts have them.
+    if (run.phase === 'facts' && begins)
+      await deriveDomainMappings(trx, { organizationId, memberIds: null, actor: run.actor });
     const phase = phases[run.phase];
     const before = begins ? undefined : run.progress[run.phase];
     const alsoResults =

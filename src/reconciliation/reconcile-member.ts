@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { sql, type Transaction } from 'kysely';
 import type { Actor } from '../db/audit-repository.ts';
 import type { Database } from '../db/database.ts';
+import { type DeriveRequest, deriveDomainMappings } from '../db/derived-mapping-repository.ts';
 import { insertEvent } from '../db/event-repository.ts';
+import { insertOutbox } from '../db/outbox-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { writePersonalBookings } from './bookings-chunk.ts';
 import { addCounts, type Counts, hasCounts, prefixCounts } from './counts.ts';
@@ -77,6 +79,7 @@ async function reconcileInOrganization(
   const stop = await findStop(trx, facts);
   if (stop) return { state: stop === 'pause' ? 'paused' : 'observed', counts: {} };
 
+  await deriveFor(trx, { organizationId, memberIds, actor });
   const runId = randomUUID();
   let counts = await writeFacts(trx, facts, memberIds);
   const members = await writeMembers(trx, { facts, memberIds, runId });
@@ -102,6 +105,16 @@ async function reconcileInOrganization(
   if (!hasCounts(counts)) return { state: 'unchanged', counts };
   await insertSingleRun(trx, { id: runId, target: 'member', targetId: memberId, facts, cause, actor, counts });
   return { state: 'written', counts };
+}
+
+/** Mappings that follow from pairs of domains, before facts are written; whomever else that concerned is looked at next. */
+async function deriveFor(
+  trx: Transaction<DB>,
+  request: DeriveRequest & { memberIds: readonly string[] },
+): Promise<void> {
+  for (const { memberId } of await deriveDomainMappings(trx, request))
+    if (!request.memberIds.includes(memberId))
+      await insertOutbox(trx, { job: 'reconcile-member', key: memberId, payload: { memberId } });
 }
 
 /** Enough: of three with one address, whichever comes or goes, the others stay ambiguous. */

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createVault } from '../../src/grants/vault.ts';
+import { Secret } from '../../src/secret.ts';
 import { fillOrganization } from '../reconciliation/support/fill-organization.ts';
 import { useDatabase } from '../support/database.ts';
 import { playCli } from './play-cli.ts';
@@ -11,7 +13,12 @@ const database = useDatabase();
 const why = ['--reason', 'ticket 4711', '--as', 'jo'];
 let directory: string;
 let without: string[];
-const steward = (...line: string[]) => playCli(['mappings', ...line], { env: { DATABASE_URL: database.url } });
+const key = Buffer.alloc(32, 7).toString('base64');
+const vault = createVault({ keys: [{ id: 'k1', key: new Secret(key) }], activeKeyId: 'k1' });
+const steward = (...line: string[]) =>
+  playCli(['mappings', ...line], {
+    env: { DATABASE_URL: database.url, STEWARD_KEYS: `k1:${key}`, ZOOM_ADMIN_CLIENT_ID: 'admin' },
+  });
 async function file(text: string | Uint8Array): Promise<string> {
   const path = join(directory, 'people.csv');
   await writeFile(path, text);
@@ -66,4 +73,43 @@ test('a file that is not there, or no text, is named', async () => {
   expect((await steward('import', 'Filled', '/nowhere.csv', '--preview')).err).toContain('Expected a CSV file');
   const latin1 = await file(new Uint8Array([109, 252, 108, 108]));
   expect((await steward('import', 'Filled', latin1, '--preview')).err).toContain('no UTF-8');
+});
+
+test('likely pairs are shown, and two domains are said to mean the same, previewed, and taken back', async () => {
+  const { db } = database;
+  const [, two] = without as [string, string];
+  const [member] = (
+    await sql<{
+      key: string;
+    }>`select steward.address_key(email) as key from steward_app.members where id = ${two}`.execute(db)
+  ).rows;
+  const [local, domain] = member!.key.split('@') as [string, string];
+  await sql`update steward_app.organizations set verified_domains = ${[domain, 'other.example']}`.execute(db);
+  await steward('set', 'Filled', two, 'none', ...why);
+  await sql`
+    insert into steward.member_facts (organization_id, member_id, active, in_rollout, opted_out, personal, address_key, address_since, match)
+    select m.organization_id, m.id, true, true, false, 'none', ${member!.key}, steward.now(), 'none' from steward_app.members m where m.id = ${two}
+    on conflict (organization_id, member_id) do update set match = 'none', active = true, address_key = excluded.address_key, address_since = excluded.address_since`.execute(
+    db,
+  );
+  await sql`update steward.directories set synced_at = steward.now()`.execute(db);
+  await sql`
+    insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+    select d.zoom_account_id, 'hidden', 'hidden', ${vault.pseudonyms(`${local}@other.example`)[0]}, 'active', 2, now() from steward.directories d`.execute(
+    db,
+  );
+  const suggested = await steward('suggestions', 'Filled');
+  expect(suggested.out).toMatch(new RegExp(`${two} +${member!.key} +hidden +${local}@other.example +active`));
+  expect(suggested.err).toContain(`mappings equate`);
+  const pair = ['Filled', domain, 'other.example'];
+  expect((await steward('equate', ...pair)).code).toBe(3);
+  expect((await steward('equate', ...pair, '--preview')).out).toContain('1 new, 0 moved, 0 ended');
+  expect((await steward('equate', ...pair, '--apply', ...why)).out).toContain(`${two}: nobody → hidden`);
+  expect((await steward('equate', ...pair, '--apply', ...why)).out).toContain('already');
+  expect((await steward('domains', 'Filled')).out).toMatch(/other\.example +1 +operator:jo/);
+  expect((await steward('list', 'Filled')).out).toContain('equal domains (operator:jo)');
+  expect((await steward('suggestions', 'Filled')).out).not.toContain('hidden');
+  expect((await steward('separate', ...pair, '--apply', ...why)).code).toBe(3);
+  expect((await steward('separate', ...pair, '--apply', '--confirm', 'Filled', ...why)).out).toContain('1 ended');
+  expect((await steward('equate', 'Filled', domain, 'gmail.com', '--preview')).err).toContain('public mail provider');
 });

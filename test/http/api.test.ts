@@ -320,3 +320,46 @@ describe('mappings', () => {
     });
   });
 });
+
+describe('domains that mean the same people', () => {
+  test('an owner says so after a preview, and takes it back with the preview’s generation and the name', async () => {
+    const { members, owner, organizationId, services } = at();
+    const steward = await at().client();
+    await sql`
+      insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+      values ('acc_http', 'zu_other', 'zu_other', 'm3@other.example', 'active', 2, steward.now())`.execute(services.db);
+    const pair = { domain: 'http.example', sameAs: 'other.example' };
+    const preview = await steward.equivalences.preview({ by: owner, change: 'add', ...pair });
+    expect(preview).toMatchObject({ ...pair, new: 1, ended: 0, changed: true, needsConfirmation: false });
+    expect(await steward.equivalences.list({ organizationId })).toEqual({ equivalences: [] });
+    expect(await steward.equivalences.add({ by: owner, ...pair })).toEqual(preview);
+    expect(await steward.resolve(members[3] as string)).toMatchObject({ hosting: 'can_host', zoomUserId: 'zu_other' });
+    expect(await steward.equivalences.list({ organizationId })).toMatchObject({
+      equivalences: [{ ...pair, members: 1 }],
+    });
+
+    expect(await refusalOf(steward.equivalences.remove({ by: owner, ...pair }))).toEqual({
+      status: 409,
+      code: 'confirmation_missing',
+    });
+    const { generation } = await steward.equivalences.preview({ by: owner, change: 'remove', ...pair });
+    const organizationName = 'Http & Sons <b>';
+    expect(await steward.equivalences.remove({ by: owner, ...pair, generation, organizationName })).toMatchObject({
+      ended: 1,
+    });
+    expect(await refusalOf(steward.equivalences.add({ by: owner, ...pair, sameAs: 'gmail.com' }))).toEqual({
+      status: 409,
+      code: 'domain_public',
+    });
+    expect(await refusalOf(steward.equivalences.add({ by: at().user, ...pair }))).toMatchObject({
+      code: 'not_an_admin',
+    });
+    expect(await steward.mappings.suggest({ organizationId })).toEqual({
+      members: [],
+      domains: [],
+      looked: 0,
+      next: null,
+    });
+    await sql`delete from steward.directory_users where user_key = 'zu_other'`.execute(services.db);
+  });
+});

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { Option } from 'commander';
 import { importMappings, previewMappings } from '../../connections/mapping/import-mappings.ts';
 import type { MappingSummary } from '../../connections/mapping/mapping-summary.ts';
 import { StewardError } from '../../errors.ts';
@@ -7,10 +6,11 @@ import { addressFormsOf } from '../address-forms-of.ts';
 import { defineCommand } from '../define-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { findOrganization } from '../find-organization.ts';
+import { assertPreviewOrApply, type PreviewOrApply, previewOrApply } from '../preview-or-apply.ts';
 import { askWhy, type WritingOptions, writingOptions } from '../reason.ts';
 import { counted, thousands } from '../text-table.ts';
 
-type Options = WritingOptions & { readonly preview?: boolean; readonly apply?: boolean };
+type Options = WritingOptions & PreviewOrApply;
 
 const linesShown = 20;
 
@@ -52,11 +52,7 @@ is empty; "none" ends a mapping. If one line cannot be read or done, nothing is.
     'mappings import Northwind people.csv --preview',
     'mappings import Northwind people.csv --apply --reason "list of the customer, ticket 4711"',
   ],
-  options: [
-    new Option('--preview', 'count and name what cannot be done; changes nothing').conflicts('apply'),
-    new Option('--apply', 'do it'),
-    ...writingOptions(),
-  ],
+  options: [...previewOrApply('count and name what cannot be done; changes nothing'), ...writingOptions()],
   exits: [
     '0  done, or nothing to do',
     '1  some lines cannot be done: nothing was',
@@ -66,11 +62,7 @@ is empty; "none" ends a mapping. If one line cannot be read or done, nothing is.
   async action(context) {
     const { args, io, options, open, print } = context;
     const [name, path] = args as readonly [string, string];
-    if (!options.preview && !options.apply)
-      throw new StewardError(
-        'confirmation_missing',
-        'Expected --preview or --apply, got neither; nothing was changed.',
-      );
+    assertPreviewOrApply(options);
     const { db } = await open();
     const { id: organizationId } = await findOrganization(db, name);
     const request = { organizationId, input: { csv: await readText(path) }, forms: addressFormsOf(io) };

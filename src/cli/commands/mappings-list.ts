@@ -7,7 +7,8 @@ import { textTable } from '../text-table.ts';
 
 const pageSize = 1_000;
 
-function memberId(text: string): string {
+/** The id that a page ended with, as an option. */
+export function memberId(text: string): string {
   if (isUuid(text)) return text;
   throw new InvalidArgumentError('Expected the id of a member, as "next" of the page before says it.');
 }

@@ -1,10 +1,14 @@
 import { Command } from 'commander';
 import type { CommandFactory } from '../define-command.ts';
+import { mappingsDomains } from './mappings-domains.ts';
+import { mappingsEquate } from './mappings-equate.ts';
 import { mappingsImport } from './mappings-import.ts';
 import { mappingsList } from './mappings-list.ts';
+import { mappingsSeparate } from './mappings-separate.ts';
 import { mappingsSet } from './mappings-set.ts';
+import { mappingsSuggestions } from './mappings-suggestions.ts';
 
-/** `mappings list | set | import` */
+/** `mappings list | set | import | suggestions | domains | equate | separate` */
 export const mappings: CommandFactory = (io, finish) => {
   const command = new Command('mappings')
     .summary('as which Zoom user a member hosts, where addresses do not say it')
@@ -18,6 +22,15 @@ a test account – an owner (by the API) or an operator (here, with a reason) sa
     )
     .helpOption('-h, --help', 'this help')
     .helpCommand(false);
-  for (const make of [mappingsList, mappingsSet, mappingsImport]) command.addCommand(make(io, finish));
+  const made = [
+    mappingsList,
+    mappingsSet,
+    mappingsImport,
+    mappingsSuggestions,
+    mappingsDomains,
+    mappingsEquate,
+    mappingsSeparate,
+  ];
+  for (const make of made) command.addCommand(make(io, finish));
   return command;
 };

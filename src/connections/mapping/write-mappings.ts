@@ -1,16 +1,17 @@
 import { sql, type Transaction } from 'kysely';
 import { type Actor, insertAudit } from '../../db/audit-repository.ts';
-import { insertEvent } from '../../db/event-repository.ts';
+import {
+  type DerivedMapping,
+  deriveDomainMappings,
+  tellMapped,
+  toldSingly,
+} from '../../db/derived-mapping-repository.ts';
 import { startOrganizationRun } from '../../db/run-repository.ts';
 import type { DB } from '../../db/schema.ts';
 import type { AddressForms } from '../address-forms.ts';
 import { type Asker, actorOf, assertIsOwner, lockConnection } from '../authority.ts';
 import type { MappingWish } from './read-csv.ts';
 import { getMappedAccount, type WeighedMapping, weighMappings } from './weigh-mappings.ts';
-
-/** So many members are told, and looked at, one by one; more in one event for each thousand, and by one run. */
-const singly = 50;
-const membersAnEvent = 1_000;
 
 export type MappingRequest = {
   readonly organizationId: string;
@@ -61,45 +62,35 @@ export async function writeMappings(trx: Transaction<DB>, request: MappingReques
     ...(changes.length === 1 ? { subjectId: changes[0]?.memberId as string } : {}),
     data: { zoomAccountId, new: count('new'), moved: count('moved'), ended: count('ended') },
   });
-  await sayMapped(trx, {
-    organizationId,
-    connectionId,
-    actor,
-    mapped: changes.map(({ memberId, effect, zoomUserId }) => ({
-      memberId: memberId as string,
-      zoomUserId: effect === 'ended' ? null : zoomUserId,
-    })),
-  });
+  const mapped = changes.map(({ memberId, effect, zoomUserId }) => ({
+    memberId: memberId as string,
+    zoomUserId: effect === 'ended' ? null : zoomUserId,
+  }));
+  await tellMapped(trx, organizationId, mapped);
+  // Who followed from a pair of domains gives way to a person's word, and may follow again when that ends.
+  const concerned = changes.map(({ memberId }) => memberId as string);
+  const derived = await deriveDomainMappings(trx, { organizationId, memberIds: concerned, actor });
+  await lookAtMapped(trx, { connectionId, actor, mapped: [...mapped, ...derived] });
   return { state: 'written', changed: changes.length, mappings };
 }
 
-type Mapped = { readonly memberId: string; readonly zoomUserId: string | null };
-
-/** Tells the members concerned, and says "look": one by one, or – if they are many – in pages and as one run. */
-async function sayMapped(
+/** Says "look" at members whose mapping changed: one by one, or – if they are many – as one run. */
+export async function lookAtMapped(
   trx: Transaction<DB>,
   {
-    organizationId,
     connectionId,
     actor,
     mapped,
   }: {
-    readonly organizationId: string;
     readonly connectionId: string;
     readonly actor: Actor;
-    readonly mapped: readonly Mapped[];
+    readonly mapped: readonly Pick<DerivedMapping, 'memberId'>[];
   },
 ): Promise<void> {
-  if (mapped.length <= singly) {
-    for (const { memberId, zoomUserId } of mapped) {
-      await insertEvent(trx, { organizationId, type: 'member.mapped', subjectId: memberId, data: { zoomUserId } });
-      await sql`select steward.changed('member', ${memberId}::uuid)`.execute(trx);
-    }
+  const ids = [...new Set(mapped.map(({ memberId }) => memberId))];
+  if (ids.length > toldSingly) {
+    await startOrganizationRun(trx, { connectionId, cause: 'mappings_changed', actor });
     return;
   }
-  for (let at = 0; at < mapped.length; at += membersAnEvent) {
-    const memberIds = mapped.slice(at, at + membersAnEvent).map(({ memberId }) => memberId);
-    await insertEvent(trx, { organizationId, type: 'members.mapped', data: { memberIds } });
-  }
-  await startOrganizationRun(trx, { connectionId, cause: 'mappings_changed', actor });
+  for (const id of ids) await sql`select steward.changed('member', ${id}::uuid)`.execute(trx);
 }

@@ -1,7 +1,7 @@
 -- Whose stored facts may no longer be what the base tables say; a plan looks at these with steward.live_members, and
 -- takes the stored facts of all others. Set against set: nothing is computed again that was computed when the facts
 -- were stored, and an address that reads like its stored key is unchanged. It names some whose facts are right (people
--- mapped, ambiguous, invited, or matched at another address than theirs), and passes over nobody whose facts are not:
+-- ambiguous, invited, or matched at another address than theirs), and passes over nobody whose facts are not:
 -- of two members who share an address, whoever was looked at last is one of those, and brings the other along
 -- (steward.doubtful_peers). The same member may be named twice. No limit and no look-up by row in here: either would
 -- keep parallel workers out.
@@ -23,7 +23,10 @@ language sql stable parallel safe as $$
     left join (
       select c.member_id from steward.opt_outs c where c.organization_id = organization) o on o.member_id = m.id
     left join (
-      select z.member_id from steward.zoom_user_mappings z where z.organization_id = organization and z.zoom_account_id = account) z on z.member_id = m.id
+      select z.member_id, d.user_key, d.status, d.user_type
+        from steward.zoom_user_mappings z
+        join steward.directory_users d on d.zoom_account_id = account and d.user_key = z.zoom_user_id
+       where z.organization_id = organization and z.zoom_account_id = account) z on z.member_id = m.id
     left join (
       select gm.member_id from steward_app.group_members gm
        where rollout = 'groups' and gm.organization_id = organization and gm.group_id = any(groups)) gm on gm.member_id = m.id
@@ -43,8 +46,9 @@ language sql stable parallel safe as $$
          end
      and f.opted_out = (o.member_id is not null)
      and f.personal = steward.rule_personal(p.state, p.grant_state, x.state)
-     and z.member_id is null
+     and (z.member_id is null or f.match = 'mapping')
      and case f.match
+           when 'mapping' then z.user_key = f.zoom_user_key and z.status = f.zoom_status and z.user_type = f.zoom_type
            when 'email' then u.user_key = f.zoom_user_key and u.zoom_user_id is not null and u.status = f.zoom_status and u.user_type = f.zoom_type
            when 'not_verified' then f.address_key is null
            when 'none' then u.user_key is null and ((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since or k.address_key is not null)

@@ -21,8 +21,8 @@ end $$;
 
 -- Replaces the copy of an account's users by what a complete walk has staged, touching only what differs. Users that
 -- a single lookup added after the walk began are kept: the walk may have passed their page before. So is what a look
--- that a webhook asked for found since, also that somebody is gone. Of users whose address no member of ours has, the
--- address is forgotten: only its keyed hash is written. Returns how many rows changed.
+-- that a webhook asked for found since, also that somebody is gone. Of users whose address no member of ours has, nor
+-- means by a pair of domains, the address is forgotten: only its keyed hash is written. Returns how many rows changed.
 create or replace function steward.swap_directory(account text, walk uuid, began timestamptz) returns integer
 language plpgsql volatile set enable_nestloop = off as $$
 declare
@@ -43,8 +43,17 @@ begin
     from (select staged.*, count(*) over (partition by staged.address_key) > 1 as duplicate
             from steward.directory_staging staged where staged.walk_id = walk) s
     left join (
-      select distinct steward.address_key(m.email) as key from steward_app.members m
-       where m.organization_id in (select steward.organizations_on_account(account))) ours on ours.key = s.address_key
+      select steward.address_key(m.email) as key from steward_app.members m
+       where m.organization_id in (select steward.organizations_on_account(account))
+       union
+      select left(k.key, -char_length(k.domain)) || p.there
+        from (select e.organization_id, e.domain as here, e.same_as as there from steward.domain_equivalences e
+               union all
+              select e.organization_id, e.same_as, e.domain from steward.domain_equivalences e) p
+        join (select m.organization_id, steward.address_key(m.email) as key, split_part(steward.address_key(m.email), '@', -1) as domain
+                from steward_app.members m
+               where m.organization_id in (select steward.organizations_on_account(account))) k
+          on k.organization_id = p.organization_id and k.domain = p.here) ours on ours.key = s.address_key
    where not exists (select from steward.hints h
                       where h.zoom_account_id = account and h.asked_at >= began
                         and h.subject = 'user:' || account || '/' || s.user_key)

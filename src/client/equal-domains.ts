@@ -1,0 +1,54 @@
+/** Two domains that mean the same people (docs/directory.md); which comes first does not matter. */
+export type DomainPair = { readonly domain: string; readonly sameAs: string };
+
+export type DomainEquivalence = DomainPair & {
+  readonly actor: string;
+  /** ISO 8601 */
+  readonly createdAt: string;
+  /** members who host by it */
+  readonly members: number;
+};
+
+/** What adding or removing a pair would do, or did. */
+export type EquivalenceSummary = DomainPair & {
+  /** confirms that nothing changed since */
+  readonly generation: number;
+  readonly changed: boolean;
+  readonly new: number;
+  readonly moved: number;
+  readonly ended: number;
+  /** active members at the two domains who have no Zoom user after it */
+  readonly unmatched: number;
+  /** it takes a Zoom user from somebody: send generation and name */
+  readonly needsConfirmation: boolean;
+  /** the first hundred */
+  readonly examples: readonly {
+    readonly memberId: string;
+    readonly was: string | null;
+    readonly zoomUserId: string | null;
+  }[];
+};
+
+/** Likely pairs, 500 members without a Zoom user at a time; nothing is applied by itself. */
+export type MappingSuggestions = {
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly memberEmail: string;
+    readonly suggestions: readonly {
+      /** null while pending: cannot be mapped yet */
+      readonly zoomUserId: string | null;
+      readonly zoomUserEmail: string;
+      readonly status: 'active' | 'inactive' | 'pending';
+    }[];
+  }[];
+  /** pairs of domains in this page, the most frequent first */
+  readonly domains: readonly (DomainPair & { readonly members: number })[];
+  readonly looked: number;
+  readonly next: string | null;
+};
+
+/** Adds or removes a pair; where the preview says needsConfirmation, with its generation and the organization's name. */
+export type EquivalenceRequest = {
+  readonly generation?: number;
+  readonly organizationName?: string;
+} & DomainPair;
