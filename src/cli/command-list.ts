@@ -13,6 +13,7 @@ import { keys } from './commands/keys.ts';
 import { mappings } from './commands/mappings.ts';
 import { members } from './commands/members.ts';
 import { migrate } from './commands/migrate.ts';
+import { oneTimeRun } from './commands/one-time-run.ts';
 import { pause } from './commands/pause.ts';
 import { prune } from './commands/prune.ts';
 import { queues } from './commands/queues.ts';
@@ -49,6 +50,7 @@ export const commands: readonly CommandFactory[] = [
   confirm,
   verify,
   settings,
+  oneTimeRun,
   disconnect,
   undoDisconnectCommand,
   extendDeadlineCommand,

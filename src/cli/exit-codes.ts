@@ -31,4 +31,8 @@ export const refusals: ReadonlySet<string> = new Set([
   'grant_dead',
   'workers_alive',
   'refresher_not_stopped',
+  'setting_off',
+  'connection_not_active',
+  'observed_only',
+  'one_time_run_open',
 ]);

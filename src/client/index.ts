@@ -9,6 +9,7 @@ import type {
 import { createEvents } from './events.ts';
 import { createRequester } from './http.ts';
 import type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
+import { createOneTimeRuns } from './one-time-runs.ts';
 import { type Queryable, query } from './sql.ts';
 import { useCredentials, type Zoom } from './with-zoom.ts';
 
@@ -19,6 +20,7 @@ export { eventQueueName, eventTypes, parseEventBatch } from './events.ts';
 export { MeetingRefusedError, StewardRequestError } from './http.ts';
 export type { CredentialsRequest, CredentialsTarget, MeetingCredentials } from './meeting-credentials.ts';
 export { type MeetingRefusal, type MeetingRefusalCode, type MendedBy, meetingRefusals } from './meeting-refusals.ts';
+export type { OneTimeRun, OneTimeRunOrdered, OneTimeRunPreview } from './one-time-runs.ts';
 export type { KyselyQueryable, PgQueryable, Queryable } from './sql.ts';
 export { type Zoom, ZoomTokenRefused } from './with-zoom.ts';
 
@@ -353,6 +355,12 @@ export function createSteward(options: StewardOptions) {
         return requestAs(by, 'settings', body, 'PATCH');
       },
     },
+
+    /** Zoom for the event types that were there before the setting for new ones: previewed, ordered, undone. */
+    oneTimeRuns: createOneTimeRuns({
+      get: (organizationId, path) => request({ method: 'GET', path: `${organizationPath(organizationId)}/${path}` }),
+      postAs: requestAs,
+    }),
 
     /** A look at Zoom now, at most once a minute; what follows is in the connection. */
     verifyNow: (input: { by: ActingMember }): Promise<{ connectionId: string }> =>

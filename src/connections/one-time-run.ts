@@ -46,7 +46,7 @@ export type Ordered = { readonly oneTimeRunId: string; readonly runId: string };
  * An owner or admin, or an operator with a reason, lets Zoom be put into the event types that were there before
  * `zoom_for_new_event_types` (behaviour §5). Needs the setting on, an active connection that is not only observed, and the
  * generation of the preview. The order is carried out by the organization's runs; nothing is added here.
- * @throws StewardError `stale_preview`, `setting_off`, `not_active`, `observe`, `one_time_run_open`
+ * @throws StewardError `stale_preview`, `setting_off`, `connection_not_active`, `observed_only`, `one_time_run_open`
  */
 export async function orderOneTimeRun(
   trx: Transaction<DB>,
@@ -70,7 +70,7 @@ export async function orderOneTimeRun(
     );
   if (connection.state !== 'active')
     throw new StewardError(
-      'not_active',
+      'connection_not_active',
       `Expected an active connection, it is ${connection.state}; nobody could host. Nothing was changed.`,
     );
   const open = (await listOneTimeRuns(trx, organizationId, 1)).find(({ state }) => state === 'open');
@@ -86,7 +86,7 @@ export async function orderOneTimeRun(
 /**
  * The same people take back what a one-time run added, where nobody edited it since; one that is under way stops. Asked
  * again while the undo is under way: the same answer.
- * @throws StewardError `one_time_run_unknown`, `one_time_run_open`, `observe`
+ * @throws StewardError `one_time_run_unknown`, `one_time_run_open`, `observed_only`
  */
 export async function undoOneTimeRun(
   trx: Transaction<DB>,
@@ -128,7 +128,7 @@ type Locked = Awaited<ReturnType<typeof lockConnection>>;
 async function lockOf(trx: Transaction<DB>, organizationId: string, asker: Asker): Promise<Locked> {
   const connectionId = await findConnectionId(trx, organizationId);
   if (connectionId === null)
-    throw new StewardError('not_active', 'Expected a connection of the organization, it never had one.', {
+    throw new StewardError('connection_not_active', 'Expected a connection of the organization, it never had one.', {
       context: { organizationId },
     });
   const connection = await lockConnection(trx, connectionId);
@@ -136,7 +136,7 @@ async function lockOf(trx: Transaction<DB>, organizationId: string, asker: Asker
   const observed = await sql`select from steward.switches where name = 'observe_only'`.execute(trx);
   if (connection.observe || observed.rows.length > 0)
     throw new StewardError(
-      'observe',
+      'observed_only',
       'The organization is only observed: nothing is written. Apply it first (zoom-steward reconcile ORG --apply).',
       { context: { organizationId } },
     );

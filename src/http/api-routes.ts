@@ -13,6 +13,7 @@ import { findConnectionStatus } from './connection-status.ts';
 import { equivalenceRoutes } from './equivalence-routes.ts';
 import { mappingRoutes } from './mapping-routes.ts';
 import { type ActingMember, requireOwnerOrAdmin, verifyMemberClaim } from './member-claims.ts';
+import { oneTimeRunRoutes } from './one-time-run-routes.ts';
 import { personalRoutes } from './personal-routes.ts';
 import { authenticate, authorize } from './service-keys.ts';
 import { settingsRoutes } from './settings-routes.ts';
@@ -106,6 +107,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
   const mappings = { db, forms: addressForms(deps.vault), reader, manager };
   mappingRoutes(app, mappings);
   equivalenceRoutes(app, mappings);
+  oneTimeRunRoutes(app, { db, locationAdapter, reader, manager });
   personalRoutes(app, { deps, publicUrl, reader, actor });
 }
 

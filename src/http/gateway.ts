@@ -57,6 +57,11 @@ export const refusalStatus: Readonly<Record<string, number>> = {
   domain_public: 409,
   domain_unknown: 409,
   equivalences_full: 409,
+  setting_off: 409,
+  connection_not_active: 409,
+  observed_only: 409,
+  one_time_run_open: 409,
+  one_time_run_unknown: 404,
 };
 
 function toApiError(error: unknown): ApiError | undefined {

@@ -261,6 +261,30 @@ describe('settings by commands', () => {
   });
 });
 
+test('one-time-run is previewed, ordered with a reason, and undone', async () => {
+  await sql`
+    insert into steward_app.event_types (id, organization_id, kind, host_member_id, title, created_at)
+    values (gen_random_uuid(), ${organization.organizationId}, 'solo', ${await memberOf(database.db, organization, 1)}, 'Call', now() - interval '1 day')`.execute(
+    database.db,
+  );
+  const on = await steward(['settings', 'Filled', '--set', 'zoom-for-new-event-types=on', ...why]);
+  expect(on.err).toContain(`zoom-steward one-time-run ${organization.organizationId} --preview`);
+  expect((await steward(['one-time-run', 'Filled'])).out).toContain('None was ordered.');
+  const preview = await steward(['one-time-run', 'Filled', '--preview']);
+  expect(preview.out).toContain('1 event type get Zoom in first place (1 solo; e.g. ');
+  expect((await steward(['one-time-run', 'Filled', '--apply'])).code).toBe(3);
+  const stale = await steward(['one-time-run', 'Filled', '--apply', '--generation', '0', ...why]);
+  expect(stale).toMatchObject({ code: 3 });
+  const ordered = await steward(['one-time-run', 'Filled', '--apply', ...why]);
+  expect(ordered.code).toBe(0);
+  const id = /--undo (\S+)/.exec(ordered.err)?.[1] as string;
+  expect((await steward(['one-time-run', 'Filled', '--undo', id, ...why])).code).toBe(0);
+  const listed = (await steward(['one-time-run', 'Filled'])).out;
+  expect(listed).toContain(`undoes ${id}`);
+  expect(listed).toContain('operator:jo');
+  expect((await steward(['one-time-run', 'Filled', '--undo', 'x', ...why])).code).toBe(2);
+});
+
 test('extend-deadline gives more days where a deadline runs, with a reason', async () => {
   const { connectionId } = organization;
   const none = await steward(['extend-deadline', 'Filled', '--days', '7', ...why]);

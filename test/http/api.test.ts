@@ -290,6 +290,32 @@ test('nothing that was logged holds a token, a key or a link', async () => {
   for (const secret of secrets) expect(log.join('\n')).not.toContain(secret);
 });
 
+test('a one-time run is previewed, ordered by an owner with the setting on, listed and undone', async () => {
+  const { organizationId, owner, user, members, services } = at();
+  const { db } = services;
+  const steward = await at().client();
+  await sql`
+    insert into steward_app.event_types (id, organization_id, kind, host_member_id, title, created_at)
+    values (gen_random_uuid(), ${organizationId}, 'solo', ${members[4]}, 'Call', now() - interval '1 day')`.execute(db);
+  const { generation, added } = await steward.oneTimeRuns.preview({ organizationId });
+  expect(added.byKind).toMatchObject({ solo: { eventTypes: 1 } });
+  const order = (by = owner, of = generation) => steward.oneTimeRuns.order({ by, generation: of });
+  expect(await refusalOf(order(user))).toEqual({ status: 403, code: 'not_an_admin' });
+  expect(await refusalOf(order())).toEqual({ status: 409, code: 'setting_off' });
+  await steward.settings.change({ by: owner, changes: { zoomForNewEventTypes: true } });
+  expect(await refusalOf(order(owner, generation - 1))).toEqual({ status: 409, code: 'stale_preview' });
+  const { oneTimeRunId } = await order();
+  expect(await refusalOf(order())).toEqual({ status: 409, code: 'one_time_run_open' });
+  const stranger = steward.oneTimeRuns.undo({ by: owner, oneTimeRunId: organizationId });
+  expect(await refusalOf(stranger)).toEqual({ status: 404, code: 'one_time_run_unknown' });
+  await steward.oneTimeRuns.undo({ by: owner, oneTimeRunId });
+  const { oneTimeRuns } = await steward.oneTimeRuns.list({ organizationId });
+  expect(oneTimeRuns).toMatchObject([
+    { undoes: oneTimeRunId, state: 'open' },
+    { id: oneTimeRunId, undoes: null, state: 'dropped', actor: `member:${owner.memberId}` },
+  ]);
+});
+
 describe('mappings', () => {
   test('an owner previews and writes them; who hosts as whom is right at once; refused ones name their line', async () => {
     const { members, owner, organizationId } = at();

@@ -90,6 +90,8 @@ Names and values: ${settingNames.join(', ')}. Lists are separated by commas; on 
       done.changed.length === 0 ? 'Nothing was otherwise; nothing was changed.' : show(done.settings),
     );
     if (done.runId) print.note(`Follow it: zoom-steward runs watch ${done.runId}`);
+    if (done.changed.includes('zoomForNewEventTypes') && done.settings.zoomForNewEventTypes)
+      print.note(`Event types that are there already: zoom-steward one-time-run ${organization.id} --preview`);
     return exitCodes.ok;
   },
 });

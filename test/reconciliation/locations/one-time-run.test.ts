@@ -206,9 +206,9 @@ test('is ordered by who may, of a fresh preview, with the setting on and an acti
   await expect(undo(w, stopped.oneTimeRunId)).rejects.toMatchObject({ code: 'one_time_run_unknown' });
   expect((await listOneTimeRuns(w.db, w.organizationId)).map(({ state }) => state).sort()).toEqual(['dropped', 'open']);
   await w.setConnection({ state: 'interrupted' });
-  await expect(tryIt({ generation: generation + 1 })).rejects.toMatchObject({ code: 'not_active' });
+  await expect(tryIt({ generation: generation + 1 })).rejects.toMatchObject({ code: 'connection_not_active' });
   await w.setConnection({ state: 'active', observe: true });
-  await expect(tryIt({ generation: generation + 2 })).rejects.toMatchObject({ code: 'observe' });
+  await expect(tryIt({ generation: generation + 2 })).rejects.toMatchObject({ code: 'observed_only' });
   const { rows } = await sql<{ action: string; reason: string }>`
     select action, reason from steward.audit_log where organization_id = ${w.organizationId} and action like 'event_types.%' order by at, action`.execute(
     w.db,
