@@ -122,7 +122,12 @@ export async function applyTransition(trx: Transaction<DB>, request: TransitionR
       })
     : null;
   const runId = affects
-    ? await startOrganizationRun(trx, { connectionId, cause: request.cause ?? event, actor })
+    ? await startOrganizationRun(trx, {
+        connectionId,
+        cause: request.cause ?? event,
+        actor,
+        ...(transition.factsStand ? { stands: 'facts' } : {}),
+      })
     : null;
   return {
     outcome: changed ? 'changed' : 'unchanged',

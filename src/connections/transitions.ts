@@ -46,6 +46,8 @@ export type Transition = {
   readonly from: Readonly<Record<ConnectionState, Outcome>>;
   /** states from which members are affected: generation + 1 and its run, in the same transaction */
   readonly run: readonly ConnectionState[];
+  /** the run finds what is stored of each member as it was: only what the organization's Zoom does for them changes */
+  readonly factsStand: boolean;
   /** what the main app is told, and from which states */
   readonly tells: { readonly type: string; readonly from: readonly ConnectionState[] } | null;
   /** audited even where nothing changes; changes are always audited */
@@ -62,10 +64,17 @@ function row(
   active: Outcome,
   interrupted: Outcome,
   disconnecting: Outcome,
-  { tells, run = [], audited = false, cancels = false }: With = {},
+  { tells, run = [], factsStand = false, audited = false, cancels = false }: With = {},
 ): Transition {
   const told = tells ? { type: tells[0], from: tells.slice(1) as ConnectionState[] } : null;
-  return { from: { none, pending, active, interrupted, disconnecting }, run, tells: told, audited, cancels };
+  return {
+    from: { none, pending, active, interrupted, disconnecting },
+    run,
+    factsStand,
+    tells: told,
+    audited,
+    cancels,
+  };
 }
 
 const every = ['none', 'pending', 'active', 'interrupted', 'disconnecting'] as const;
@@ -91,6 +100,7 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
   }),
   verification_passed: row('never', 'never', '=', 'active', '=', {
     run: ['interrupted'],
+    factsStand: true,
     tells: ['connection.resumed', 'interrupted'],
   }),
   verification_inconclusive: row('never', 'never', '=', '=', '='),
@@ -101,16 +111,19 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
   failed_first_look: row('never', 'never', '=', '=', '=', { audited: true }),
   failed_second_look: row('never', 'never', 'interrupted', '=', '=', {
     run: ['active'],
+    factsStand: true,
     tells: ['connection.interrupted', 'active'],
   }),
   guard_closed: row('never', 'never', '=', '=', '='),
   deadline_passed: row('never', 'never', 'never', 'active', 'never', {
     run: ['interrupted'],
+    factsStand: true,
     tells: ['connection.resumed', 'interrupted'],
   }),
   deadline_inconclusive: row('never', 'never', 'never', '=', 'never'),
   deadline_failed: row('never', 'never', 'never', 'disconnecting', 'never', {
     run: ['interrupted'],
+    factsStand: true,
     tells: ['connection.disconnecting', 'interrupted'],
     cancels: true,
   }),
@@ -118,6 +131,7 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
   vault_unreadable: row('never', 'never', '=', '=', '=', { audited: true }),
   disconnect: row('=', 'none', 'disconnecting', 'disconnecting', '=', {
     run: ['active', 'interrupted'],
+    factsStand: true,
     tells: ['connection.disconnecting', 'active', 'interrupted'],
     audited: true,
     cancels: true,

@@ -9,7 +9,28 @@ export type OrganizationRunRequest = {
   /** activated, disconnect, settings_changed, organization_changed, directory_changed, schedule, operator … */
   readonly cause: string;
   readonly actor: Actor;
+  /**
+   * What the run need not look at again, because whoever starts it changed nothing of it: the stored `facts` of the members,
+   * or what is stored of `members` altogether. Believed only if the run before left them whole.
+   */
+  readonly stands?: 'facts' | 'members';
 };
+
+/**
+ * The phase a run begins at. Where facts stand, the last run of the organization has passed them, itself or by the same
+ * rule; one that had not, was observed or wrote nothing yet, leaves no proof, and everything is looked at. Where members
+ * stand it has ended, under this generation.
+ */
+const firstPhase = (organizationId: string, generation: number, stands: OrganizationRunRequest['stands']) =>
+  stands === undefined
+    ? sql`'facts'`
+    : sql`coalesce((
+        select case when last.progress = '{}' or last.phase = 'facts' then 'facts'
+                    when ${stands} = 'facts' then 'members'
+                    when last.state = 'done' and last.generation = ${generation} then 'locations' end
+          from steward.runs last
+         where last.organization_id = ${organizationId} and last.target = 'organization'
+         order by last.created_at desc, last.ended_at desc limit 1), 'facts')`;
 
 /**
  * Writes the run that an act on an org connection owes, under the connection's generation as this
@@ -31,9 +52,10 @@ export async function startOrganizationRun(trx: Transaction<DB>, request: Organi
     trx,
   );
   await sql`
-    insert into steward.runs (id, target, organization_id, target_id, connection_id, generation, cause, actor, cascade, state, created_at)
+    insert into steward.runs (id, target, organization_id, target_id, connection_id, generation, cause, actor, cascade, state, phase, created_at)
     values (${id}, 'organization', ${connection.organization_id}, ${connection.organization_id}, ${request.connectionId},
-            ${connection.generation}, ${request.cause}, ${request.actor}, ${connection.state === 'disconnecting'}, 'queued', steward.now())`.execute(
+            ${connection.generation}, ${request.cause}, ${request.actor}, ${connection.state === 'disconnecting'}, 'queued',
+            ${firstPhase(connection.organization_id, connection.generation, request.stands)}, steward.now())`.execute(
     trx,
   );
   await insertOutbox(trx, {

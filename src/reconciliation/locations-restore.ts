@@ -31,7 +31,7 @@ export async function acceptRestore(
     returning a.generations::float8[] as generations`.execute(trx);
   const generations = rows[0]?.generations;
   if (!generations) return null;
-  const runId = await startOrganizationRun(trx, { connectionId, cause: 'restore_accepted', actor });
+  const runId = await startOrganizationRun(trx, { connectionId, cause: 'restore_accepted', actor, stands: 'members' });
   await insertAudit(trx, {
     organizationId,
     actor,

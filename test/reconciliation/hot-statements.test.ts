@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
+import { sequenceEvents } from '../../src/db/event-delivery-repository.ts';
 import { planAnnounced, planOrganization } from '../../src/reconciliation/plan.ts';
 import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
 import { resolveMember } from '../../src/reconciliation/resolve-member.ts';
@@ -95,4 +96,13 @@ test('a plan of the small organization, and of what was announced in the large o
   await sql`select steward.changed('member', ${await memberOf(database.db, large, 8)}::uuid)`.execute(database.db);
   const announced = (db: Database) => planAnnounced(db, large.organizationId);
   expect(tooMuch(await recordPlans(database.url, announced), 10 * chunk)).toEqual([]);
+});
+
+test('events get their positions in order, and nobody reads all that wait for theirs', async () => {
+  await sql`
+    insert into steward.events (organization_id, type, subject_id, created_at)
+    select ${small.organizationId}, 'locations.removed', gen_random_uuid(), steward.now() from generate_series(1, ${20 * chunk})`.execute(
+    database.db,
+  );
+  expect(tooMuch(await recordPlans(database.url, (db) => sequenceEvents(db, chunk)), 3 * chunk)).toEqual([]);
 });

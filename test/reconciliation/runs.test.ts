@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { startOrganizationRun } from '../../src/db/run-repository.ts';
 import { approveRun } from '../../src/reconciliation/hold-run.ts';
 import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
 import { resolveMember } from '../../src/reconciliation/resolve-member.ts';
@@ -147,6 +148,56 @@ test('who left or moved away loses their rows; who was deactivated keeps one tha
     ...freshState,
     'none/no_connection': 1,
     'organization/can_host': 13,
+  });
+});
+
+test('what stands is not looked at again, and only where the run before proves it', async () => {
+  const org = await fresh();
+  const begin = async (stands: 'facts' | 'members') => {
+    const run = await database.db
+      .transaction()
+      .execute((trx) =>
+        startOrganizationRun(trx, { connectionId: org.connectionId, cause: 'test', actor: 'app', stands }),
+      );
+    return { run, phase: (await getRun(database.db, run)).phase };
+  };
+  // Nobody went before, nobody has begun, or somebody stopped amid the facts.
+  expect(await begin('facts')).toMatchObject({ phase: 'facts' });
+  const { run: half, phase } = await begin('facts');
+  expect(phase).toBe('facts');
+  await oneChunk(database.db, half, { chunkSize: 8 });
+  expect(await begin('facts')).toMatchObject({ phase: 'facts' });
+  await reconcileAll(database.db, org);
+
+  const { run: interrupted, phase: first } = await begin('facts');
+  expect(first).toBe('members');
+  // It has written nothing yet, so that the next one believes nobody.
+  expect(await begin('facts')).toMatchObject({ phase: 'facts' });
+  expect(await getRun(database.db, interrupted)).toMatchObject({ state: 'superseded', phase: 'members' });
+  await reconcileAll(database.db, org);
+  // Results stand once a run has ended under this generation.
+  expect(await begin('members')).toMatchObject({ phase: 'locations' });
+  await reconcileAll(database.db, org);
+  await changeConnection(database.db, org, { state: 'interrupted' });
+  expect(await begin('members')).toMatchObject({ phase: 'facts' });
+
+  // Under observe a run ends without having written.
+  await reconcileAll(database.db, org);
+  await sql`update steward.org_connections set observe = true where id = ${org.connectionId}`.execute(database.db);
+  expect(await reconcileAll(database.db, org)).toMatchObject({ state: 'done' });
+  expect(await begin('facts')).toMatchObject({ phase: 'facts' });
+});
+
+test('a run whose facts stand writes what its members have by the facts as they are stored', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const run = await changeConnection(database.db, org, { state: 'interrupted' }, 'facts');
+  expect(await playRun(database.db, run, { chunkSize: 8 })).toMatchObject({ state: 'done' });
+  expect((await getRun(database.db, run)).progress).toMatchObject({ members: { done: 20 } });
+  expect((await getRun(database.db, run)).progress.facts).toBeUndefined();
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    'organization/interrupted': 18,
+    'personal/can_host': 2,
   });
 });
 

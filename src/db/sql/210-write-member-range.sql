@@ -34,7 +34,7 @@ begin
   upserted as (
     insert into steward.member_connections
            (organization_id, member_id, effective, reason, hosting, zoom_user_id, basic_plan, shared_host, changed_at, run_id)
-    select organization, x.member_id, x.effective, x.reason, x.hosting, x.zoom_user_id, x.basic_plan, x.via_shared_host, steward.now(), run
+    select organization, x.member_id, x.effective, x.reason, x.hosting, x.zoom_user_id, x.basic_plan, x.via_shared_host, (select steward.now()), run
       from diff x where not x.gone
     on conflict (organization_id, member_id) do update
        set (effective, reason, hosting, zoom_user_id, basic_plan, shared_host, changed_at, run_id)

@@ -25,9 +25,10 @@ language sql stable parallel safe as $$
 $$;
 
 -- Of these event types, what is to be done now: remove, restore, or unflag. Planning also names what only a person's
--- word brings back (offered) and where Zoom stays (keep). Reads only.
+-- word brings back (offered) and where Zoom stays (keep), and how many can host. Reads only.
+drop function if exists steward.location_work_rows(uuid, uuid[], jsonb, boolean);
 create or replace function steward.location_work_rows(organization uuid, event_types uuid[], assumed jsonb default null, planning boolean default false)
-returns table (event_type_id uuid, kind text, owner_id uuid, todo text, cause text, zoom integer)
+returns table (event_type_id uuid, kind text, owner_id uuid, todo text, cause text, zoom integer, can_host integer)
 language plpgsql stable as $$
 #variable_conflict use_column
 declare
@@ -65,7 +66,7 @@ begin
                 when p.zoom is null and d.can_host > 0 and a.unedited then case when a.waits then 'offered' else 'restore' end
                 when f.filled then 'unflag'
                 when planning and p.zoom > 0 then 'keep' end as todo,
-           d.cause, coalesce(p.zoom, a.zoom, 0) as zoom
+           d.cause, coalesce(p.zoom, a.zoom, 0) as zoom, d.can_host
       from decided d
       left join present p on p.event_type_id = d.event_type_id
       left join archived a on a.event_type_id = d.event_type_id

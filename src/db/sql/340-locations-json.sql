@@ -49,8 +49,9 @@ language sql stable parallel safe as $$
      and steward.without_zoom(e.locations) = '[]'
 $$;
 
+drop function if exists steward.location_work_json(uuid, uuid[], jsonb, boolean);
 create or replace function steward.location_work_json(organization uuid, event_types uuid[], assumed jsonb default null, planning boolean default false)
-returns table (event_type_id uuid, kind text, owner_id uuid, todo text, cause text, zoom integer)
+returns table (event_type_id uuid, kind text, owner_id uuid, todo text, cause text, zoom integer, can_host integer)
 language plpgsql stable as $$
 #variable_conflict use_column
 declare
@@ -82,7 +83,7 @@ begin
                 when p.zoom = 0 and d.can_host > 0 and a.unedited then case when a.waits then 'offered' else 'restore' end
                 when p.all_of_them > 0 and f.event_type_id is not null then 'unflag'
                 when planning and p.zoom > 0 then 'keep' end as todo,
-           d.cause, coalesce(nullif(p.zoom, 0), a.zoom, 0) as zoom
+           d.cause, coalesce(nullif(p.zoom, 0), a.zoom, 0) as zoom, d.can_host
       from decided d
       join present p on p.event_type_id = d.event_type_id
       left join archived a on a.event_type_id = d.event_type_id

@@ -60,7 +60,7 @@ begin
     select * from steward.zoom_start_work(organization, from_adapter, event_types, one_time_run is not null)),
   noted as (
     insert into steward.zoom_starts as s (organization_id, event_type_id, state, print, at)
-    select organization, w.event_type_id, case w.todo when 'wait' then 'waiting' else w.todo end, w.print, steward.now()
+    select organization, w.event_type_id, case w.todo when 'wait' then 'waiting' else w.todo end, w.print, (select steward.now())
       from work w where w.todo in ('had', 'left', 'wait')
     on conflict on constraint zoom_starts_pkey do update set state = excluded.state, print = excluded.print, at = excluded.at)
   select array_agg(w.event_type_id) into coming from work w where w.todo = 'add';
@@ -82,7 +82,7 @@ begin
   if made is null then return 0; end if;
 
   insert into steward.zoom_starts as s (organization_id, event_type_id, state, print, alone, one_time_run_id, at)
-  select organization, m.id, 'added', m.print, m.alone, case when not c.is_new then one_time_run end, steward.now()
+  select organization, m.id, 'added', m.print, m.alone, case when not c.is_new then one_time_run end, (select steward.now())
     from unnest(made, prints, alone) as m (id, print, alone) join unnest(coming, new_ones) as c (id, is_new) on c.id = m.id
   on conflict on constraint zoom_starts_pkey do update
      set state = excluded.state, print = excluded.print, alone = excluded.alone, one_time_run_id = excluded.one_time_run_id, at = excluded.at;

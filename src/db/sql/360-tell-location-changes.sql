@@ -26,7 +26,7 @@ begin
   select organization, g.type, g.owner_id,
          jsonb_strip_nulls(jsonb_build_object('ownerId', g.owner_id, 'runId', g.run_id, 'eventTypes', g.event_types,
            'locations', nullif(g.locations, 0), 'causes', g.causes, 'eventTypeIds', g.ids)),
-         steward.now()
+         (select steward.now())
     from grouped g order by g.owner_id, g.type desc;
   get diagnostics told = row_count;
   return told;

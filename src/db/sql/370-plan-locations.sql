@@ -21,6 +21,7 @@ declare
   todos text[];
   kinds text[];
   zooms integer[];
+  hosts integer[];
   bare uuid[];
 begin
   if from_adapter not in ('rows', 'json') then
@@ -31,36 +32,36 @@ begin
     if from_adapter = 'rows' then
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_rows(organization, start_after, page_size), true);
-      select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom) into todo_types, todos, kinds, zooms
+      select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
+        into todo_types, todos, kinds, zooms, hosts
         from steward.location_work_rows(organization, page.event_types, assumed, true) w;
       bare := array(select steward.only_zoom_rows(todo_types));
     else
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_json(organization, start_after, page_size), true);
-      select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom) into todo_types, todos, kinds, zooms
+      select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
+        into todo_types, todos, kinds, zooms, hosts
         from steward.location_work_json(organization, page.event_types, assumed, true) w;
       bare := array(select steward.only_zoom_json(todo_types));
     end if;
     return query
     with work as materialized (
-      select * from unnest(todo_types, todos, kinds, zooms) as w (event_type_id, todo, kind, zoom)),
-    hosts as materialized (
-      -- Only those whose Zoom stays: for the others the question is answered.
-      select d.event_type_id, d.can_host, n.can_host as can_host_now
-        from steward.location_decisions(organization, array(select w.event_type_id from work w where w.todo = 'keep'), assumed) d
-        left join steward.location_decisions(organization, case when assumed is null then '{}' else
-               array(select w.event_type_id from work w where w.todo = 'keep' and w.kind = 'round_robin') end) n on n.event_type_id = d.event_type_id),
+      select * from unnest(todo_types, todos, kinds, zooms, hosts) as w (event_type_id, todo, kind, zoom, can_host)),
+    -- Only those whose Zoom stays under an assumption: for the others the question is answered.
+    now as materialized (
+      select d.event_type_id, d.can_host from steward.location_decisions(organization, case when assumed is null then '{}' else
+               array(select w.event_type_id from work w where w.todo = 'keep' and w.kind = 'round_robin') end) d),
     found as (
       select w.todo as category, w.kind, w.event_type_id, case w.todo when 'unflag' then 0 else w.zoom end as zoom from work w where w.todo <> 'keep'
       union all
       select case when facts.fallback is null then 'no_location' else 'fallback' end, w.kind, w.event_type_id, w.zoom
         from work w where w.todo = 'remove' and w.event_type_id = any(bare)
       union all
-      select 'fewer_hosts', w.kind, w.event_type_id, w.zoom from work w join hosts h on h.event_type_id = w.event_type_id
-       where h.can_host < h.can_host_now
+      select 'fewer_hosts', w.kind, w.event_type_id, w.zoom from work w join now n on n.event_type_id = w.event_type_id
+       where w.can_host < n.can_host
       union all
-      select 'unserved', w.kind, w.event_type_id, w.zoom from work w join hosts h on h.event_type_id = w.event_type_id
-       where h.can_host = 0)
+      select 'unserved', w.kind, w.event_type_id, w.zoom from work w
+       where w.todo = 'keep' and w.can_host = 0)
     select f.category, f.kind, count(*), sum(f.zoom), (array_agg(f.event_type_id order by f.event_type_id))[1:5]
       from found f group by f.category, f.kind;
     exit when page.upto is null;

@@ -29,7 +29,7 @@ begin
   with closed as (
     delete from steward.event_sums s
      where (s.organization_id, s.type, s.owner_id) in (
-       select organization_id, type, owner_id from steward.event_sums where until <= steward.now() order by until limit most)
+       select organization_id, type, owner_id from steward.event_sums where until <= (select steward.now()) order by until limit most)
     returning s.organization_id, s.type, s.owner_id),
   held as (
     select e.seq, e.organization_id, e.type, c.owner_id, e.subject_id, e.data, e.created_at, k.by_owner, k.summed_as,
@@ -64,7 +64,7 @@ begin
          case when g.type = g.summed_as then coalesce(m.data, '{}')
               else jsonb_build_object('changed', g.n, 'memberIds', to_jsonb(g.subjects)) end
          || jsonb_build_object('summed', g.n, 'since', g.since),
-         steward.now()
+         (select steward.now())
     from groups g left join merged m using (organization_id, type, owner_id);
   get diagnostics summed = row_count;
   return summed;

@@ -38,7 +38,7 @@ begin
   perform 1 from steward.event_streams s
    where s.due_at is not null and (organization is null or s.organization_id = organization)
    order by s.organization_id for update;
-  update steward.events e set delivered_at = steward.now()
+  update steward.events e set delivered_at = (select steward.now())
    where e.position <= until and e.delivered_at is null and (organization is null or e.organization_id = organization);
   get diagnostics taken_count = row_count;
   -- Never beyond what there is: a position that was made up must not swallow what comes.

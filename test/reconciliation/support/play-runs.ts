@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../../../src/db/database.ts';
-import { startOrganizationRun } from '../../../src/db/run-repository.ts';
+import { type OrganizationRunRequest, startOrganizationRun } from '../../../src/db/run-repository.ts';
 import { type AdvanceOptions, advanceRun, type Slice } from '../../../src/reconciliation/advance-run.ts';
 import type { FilledOrganization } from './fill-organization.ts';
 
@@ -41,6 +41,7 @@ export function changeConnection(
   db: Database,
   { connectionId }: FilledOrganization,
   to: { state: string; zoomAccountId?: string },
+  stands?: OrganizationRunRequest['stands'],
 ): Promise<string> {
   return db.transaction().execute(async (trx) => {
     await sql`
@@ -50,7 +51,7 @@ export function changeConnection(
              disconnect_cause = case when ${to.state} = 'disconnecting' then 'person' else disconnect_cause end,
              zoom_account_id = coalesce(${to.zoomAccountId ?? null}, zoom_account_id)
        where id = ${connectionId}`.execute(trx);
-    return startOrganizationRun(trx, { connectionId, cause: to.state, actor: 'app' });
+    return startOrganizationRun(trx, { connectionId, cause: to.state, actor: 'app', ...(stands ? { stands } : {}) });
   });
 }
 
