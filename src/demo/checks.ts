@@ -43,6 +43,9 @@ const servedPersonally = `
 /** A location as one number: its values, and the transaction that last wrote the row. Whatever writes it, also equal values, changes it. */
 const printOf = (l: string): string => `hash_record_extended(${l}, ${l}.xmin::text::bigint)`;
 
+/** Its values alone: a row that came back is another one with the same. */
+const valuesOf = (l: string): string => `hash_record_extended(${l}, 0)`;
+
 /**
  * Locations that are not what they were. One sum of their prints says whether there are any; only if there are, they are
  * compared one by one to be named, which takes as long with six million of them as the scenes before and after.
@@ -245,7 +248,7 @@ export const checks: readonly Check[] = [
     at: 'restored',
     says: 'every Zoom location is back with its id, place, details and timestamps',
     sql: `select b.id from story.zoom_before b left join steward_app.locations l on l.id = b.id
-           where l::text is distinct from b.content
+           where ${valuesOf('l')} is distinct from b.print
              and not exists (select from story.not_restorable n where n.event_type_id = b.event_type_id)
           union all select a.id from steward_app.locations a where kind = 'zoom_conference' and not exists (select from story.zoom_before b where b.id = a.id)`,
     damage: `update steward_app.locations set position = 9 where id = (
@@ -310,8 +313,9 @@ export const checks: readonly Check[] = [
   },
 ];
 
-/** Tables the checks read: the state before anything happened, and what the story names. */
-export const snapshotSql = `
+/** Tables the checks read: the state before anything happened, and what the story names. Two scripts, to be run side by side. */
+export const snapshots: readonly string[] = [
+  `
   create table story.named (name text primary key, id uuid not null);
   create table story.numbers (name text primary key, number bigint not null);
   create table story.secrets (value text primary key);
@@ -326,11 +330,15 @@ export const snapshotSql = `
          where h.active and (x.kind = 'round_robin' or (x.kind = 'template' and x.host_member_id is null))) servers
       join story.members m using (member_id)
      where servers.event_type_id = e.id and (m.personal or m.zoom in ('licensed', 'basic')));
-  create unlogged table story.locations_before as
-    select id, event_type_id, position, kind, ${printOf('l')} as print from steward_app.locations l;
   create unlogged table story.zoom_before as
-    select id, event_type_id, l::text as content from steward_app.locations l where kind = 'zoom_conference';
+    select id, event_type_id, ${valuesOf('l')} as print from steward_app.locations l where kind = 'zoom_conference';
   create unlogged table story.event_types_before as select id, xmin::text::bigint as version from steward_app.event_types;
   create table story.personal_before as select member_id, p::text as content from steward_app.personal_connections p;
-  analyze story.locations_before, story.zoom_before, story.event_types_before, story.personal_before;
-`;
+  analyze story.zoom_before, story.event_types_before, story.personal_before;
+`,
+  `
+  create unlogged table story.locations_before as
+    select id, event_type_id, position, kind, ${printOf('l')} as print from steward_app.locations l;
+  analyze story.locations_before;
+`,
+];

@@ -138,8 +138,6 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize): Pro
   );
   // Both to their end, also if one fails: their transactions must not outlive the story.
   for (const done of await Promise.allSettled([locations, rest])) if (done.status === 'rejected') throw done.reason;
-  // A worker that arrives at a full database finds statistics there; so does the demo.
-  await sql`vacuum (analyze)`.execute(db);
   const { rows } = await sql<{ organization: string; owner: string }>`
     select md5(${`${seed}:organization`})::uuid as organization, (select member_id from story.members where i = 0) as owner`.execute(
     db,
