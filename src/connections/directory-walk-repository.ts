@@ -73,29 +73,21 @@ const counted = (calls: number) => sql`
   walk_calls = ${calls}::int + case when walk_day = date_trunc('day', steward.now(), 'UTC') then walk_calls else 0 end`;
 
 /**
- * Stages a page and moves the walk to its next place, if the walk still stands where this page was asked for: of two
- * that fetched the same page, one moves on. Renews the lease, counts the calls made since the page before.
+ * Stages a page and moves the walk to its next place, in one transaction, if the walk still stands where this page was
+ * asked for: of two that fetched the same page, one moves on. Renews the lease, counts the calls since the page before.
  * @returns calls of walks of this account today; null: the walk did not move
  */
 export async function stagePage(
-  trx: Transaction<DB>,
-  walk: Walk,
+  db: Kysely<DB>,
+  { zoomAccountId, walkId, status, pageToken }: Walk,
   users: readonly unknown[],
   next: Pick<Walk, 'status' | 'pageToken'>,
   calls: number,
 ): Promise<number | null> {
-  const { rows } = await sql<{ calls: number }>`
-    update steward.directories
-       set ${counted(calls)}, walk_status = ${next.status}, walk_page_token = ${next.pageToken},
-           walk_lease_until = steward.now() + ${leaseSeconds} * interval '1 second'
-     where zoom_account_id = ${walk.zoomAccountId} and walk_id = ${walk.walkId} and walk_status = ${walk.status}
-       and walk_page_token is not distinct from ${walk.pageToken}::text
-    returning walk_calls as calls`.execute(trx);
-  const [moved] = rows;
-  if (!moved) return null;
-  if (users.length > 0)
-    await sql`select steward.stage_directory_page(${walk.walkId}, ${JSON.stringify(users)}::jsonb)`.execute(trx);
-  return moved.calls;
+  const { rows } = await sql<{ calls: number | null }>`
+    select steward.stage_directory_page(${zoomAccountId}, ${walkId}, ${status}, ${pageToken}, ${next.status}, ${next.pageToken},
+             ${leaseSeconds} * interval '1 second', ${calls}, ${JSON.stringify(users)}::jsonb) as calls`.execute(db);
+  return rows[0]?.calls ?? null;
 }
 
 /** Counts calls that no page came of. */

@@ -182,7 +182,7 @@ async function stage(
     users.map(({ email }) => email),
   );
   const rows = users.map(({ id, type }, at) => ({ id, type, status: walk.status, ...addresses[at] }));
-  return deps.db.transaction().execute((trx) => stagePage(trx, walk, rows, next, calls));
+  return stagePage(deps.db, walk, rows, next, calls);
 }
 
 function placeAfter(walk: Walk, nextPageToken: string | null): Pick<Walk, 'status' | 'pageToken'> {

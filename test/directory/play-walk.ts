@@ -1,23 +1,17 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { createServices, type Services } from '../../src/compose.ts';
-import { parseConfig } from '../../src/config.ts';
-import { advanceCandidate } from '../../src/connections/advance-candidate.ts';
-import { beginAttempt } from '../../src/connections/attempts.ts';
-import { finishAttempt } from '../../src/connections/finish-attempt.ts';
-import { createConnectLink } from '../../src/connections/links.ts';
-import { findDirectoryGrant, syncDirectory } from '../../src/connections/sync-directory.ts';
-import { createLogger } from '../../src/logger.ts';
+import type { Services } from '../../src/compose.ts';
+import { syncDirectory } from '../../src/connections/sync-directory.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/start-simulator.ts';
+import { connectAccount, cycle, matchedMembers, servicesAt, walkAccount } from './connect-account.ts';
 
 const account = 'acc_walk';
 const share = 0.25;
 const pageSize = 300;
-/** Seven licensed, one basic, one inactive, one pending, and again. */
-const cycle = [{}, {}, {}, {}, {}, {}, {}, { type: 1 }, { status: 'inactive' }, { status: 'pending' }] as const;
-const members = 100;
 const interactiveEveryMs = 200;
+
+const walkWorld = (users: number) => walkAccount({ id: account, users });
 
 export type WalkOptions = {
   /** of a migrated database, reference app included */
@@ -27,6 +21,8 @@ export type WalkOptions = {
   readonly faults: number;
   /** pauses pass on the simulated clock, at once; else on the wall's */
   readonly simulated: boolean;
+  /** Zoom does not say what the account's limits are */
+  readonly silent?: boolean;
   readonly seed?: number;
 };
 
@@ -58,33 +54,12 @@ export async function playWalk(options: WalkOptions): Promise<WalkReport> {
   const zoom = await startSimulator({
     profile: 'kind',
     seed,
-    toggles: { rate_limits: 'on' },
-    world: {
-      apps: [{ clientId: 'walk_app', secrets: ['walk-secret'], kind: 'admin', redirectUris: ['*'] }],
-      accounts: [
-        {
-          id: account,
-          plan: 'business',
-          users: [{ id: 'zu_admin', email: 'admin@walk.example', roleId: '1' }],
-          patterns: [{ count: users - 1, id: 'zu_{n}', email: 'u{n}@walk.example', cycle: [...cycle] }],
-        },
-      ],
-    },
+    toggles: { rate_limits: 'on', ...(options.silent ? { success_rate_limit_headers: 'missing' } : {}) },
+    world: { apps: [walkWorld(users).app], accounts: [walkWorld(users).account] },
   });
-  const services = createServices(
-    parseConfig({
-      STEWARD_MODE: 'simulator',
-      DATABASE_URL: url,
-      ZOOM_BASE_URL: zoom.url,
-      ZOOM_ADMIN_CLIENT_ID: 'walk_app',
-      ZOOM_ADMIN_CLIENT_SECRETS: 'walk-secret',
-      STEWARD_KEYS: `t:${randomBytes(32).toString('base64')}`,
-      STEWARD_PUBLIC_URL: 'http://127.0.0.1:4000',
-    }),
-    { log: createLogger({ level: 'silent' }) },
-  );
+  const services = servicesAt(url, zoom.url);
   try {
-    const grantId = await connect(services, zoom);
+    const grantId = await connectAccount(services, zoom.control, walkWorld(users).account);
     zoom.control.clearLedger();
     injectFaults(zoom, faults);
     return await walk({ services, zoom, grantId, users, faults, simulated });
@@ -92,37 +67,6 @@ export async function playWalk(options: WalkOptions): Promise<WalkReport> {
     await services.close();
     await zoom.stop();
   }
-}
-
-/** An organization whose Zoom admin has approved; it waits for the walk. */
-async function connect({ db, connections }: Services, zoom: Simulator): Promise<string> {
-  const organizationId = randomUUID();
-  await sql`insert into steward_app.organizations (id, name, verified_domains) values (${organizationId}, 'Walk', '{walk.example}')`.execute(
-    db,
-  );
-  await sql`
-    insert into steward_app.members (id, organization_id, name, email, email_verified, role)
-    select gen_random_uuid(), ${organizationId}, 'M', 'u' || n || '@walk.example', true, case n when 0 then 'owner' else 'user' end
-      from generate_series(0, ${members - 1}::int) n`.execute(db);
-  const owner = await db
-    .selectFrom('steward_app.members')
-    .select('id')
-    .where('organization_id', '=', organizationId)
-    .where('role', '=', 'owner')
-    .executeTakeFirstOrThrow();
-  const { token } = await createConnectLink(db, { organizationId, asker: { memberId: owner.id } });
-  const begun = await beginAttempt(connections, { token, sessionMemberId: null });
-  if (begun.kind !== 'begun') throw new Error(`the link was refused: ${begun.why}`);
-  const { authorizeUrl, browser } = begun;
-  const consented = zoom.control.consent({ authorizeUrl, user: 'zu_admin' });
-  if (consented.kind !== 'redirected') throw new Error(consented.why);
-  const params = new URL(consented.location).searchParams;
-  const finished = await finishAttempt(connections, { params, browser });
-  if (finished.kind !== 'exchanged') throw new Error(`the consent came to ${finished.kind}`);
-  await advanceCandidate(connections, finished.candidateId);
-  const grantId = await findDirectoryGrant(db, account);
-  if (grantId === null) throw new Error('nothing can read the directory');
-  return grantId;
 }
 
 /** Half of them before Zoom did it; errors of its servers, cuts, half answers, limits that are not ours. */
@@ -230,7 +174,7 @@ function md5OfZoom({ connections }: Services, users: number): string {
     const address = `u${n}@walk.example`;
     const status = statusOf(n);
     const key = status === 'pending' ? `pending:${hash(address)}` : `zu_${n}`;
-    lines.push(`${key} ${n < members ? address : hash(address)} ${status} ${n % 10 === 7 ? 1 : 2}`);
+    lines.push(`${key} ${n < matchedMembers ? address : hash(address)} ${status} ${n % 10 === 7 ? 1 : 2}`);
   }
   return createHash('md5').update(lines.sort().join('\n')).digest('hex');
 }

@@ -1,11 +1,28 @@
--- Stores one page of a directory walk. Users arrive as {"id", "key", "hash", "type", "status"}, with key and keyed hash of
--- their address; pending ones have no id and are keyed by that hash. Staging a page twice changes nothing. Returns how
--- many users were new to the walk.
-create or replace function steward.stage_directory_page(walk uuid, page jsonb) returns integer
-language plpgsql volatile as $$
+-- Stores one page of a directory walk and moves the walk to its next place, if it still stands where the page was asked
+-- for; renews the lease for so long and counts the calls made since the page before. Users arrive as {"id", "key", "hash",
+-- "type", "status"}, with key and keyed hash of their address; pending ones have no id and are keyed by that hash. Returns
+-- the calls of walks of this account today; null where the walk did not move. The commit is not waited for: place and
+-- page are one transaction and reach the disk together or not at all, so a server that fails goes back a page or two,
+-- to a page token that still lives; the swap waits, and everything before it is on the disk then.
+drop function if exists steward.stage_directory_page(uuid, jsonb);
+create or replace function steward.stage_directory_page(
+  account text, walk uuid, at_status text, at_token text, next_status text, next_token text, lease interval, calls integer, page jsonb)
+returns integer language plpgsql volatile as $$
 declare
-  staged integer;
+  today constant timestamptz := date_trunc('day', steward.now(), 'UTC');
+  counted integer;
 begin
+  perform set_config('synchronous_commit', 'off', true);
+  update steward.directories d
+     set walk_status = next_status, walk_page_token = next_token, walk_lease_until = steward.now() + lease,
+         walk_asked_at = steward.now(), walk_day = today,
+         walk_calls = calls + case when walk_day = today then walk_calls else 0 end
+   where zoom_account_id = account and walk_id = walk and walk_status = at_status
+     and walk_page_token is not distinct from at_token
+  returning walk_calls into counted;
+  if counted is null then
+    return null;
+  end if;
   insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
   select distinct on (user_key) walk, user_key, u.id, coalesce(u.key, ''), u.hash, u.status, coalesce(u.type, 99)
     from jsonb_to_recordset(page) as u (id text, key text, hash text, type smallint, status text),
@@ -15,8 +32,7 @@ begin
   on conflict (walk_id, user_key) do update
      set address_key = excluded.address_key, address_hash = excluded.address_hash,
          status = excluded.status, user_type = excluded.user_type;
-  get diagnostics staged = row_count;
-  return staged;
+  return counted;
 end $$;
 
 -- Replaces the copy of an account's users by what a complete walk has staged, touching only what differs. Users that
