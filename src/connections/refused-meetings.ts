@@ -17,11 +17,19 @@ type Refused = {
   readonly fresh: boolean;
   /** Zoom named the scopes of the grant: what is missing is listed then */
   readonly named: boolean;
+  /** of more than one host, or there is no other who could host */
+  readonly general: boolean;
   /** younger than the first look, by the time that two looks are apart; true if there was none */
   readonly newer: boolean;
   /** why the connection is interrupted */
   readonly interrupted: string | null;
 };
+
+/** Of a record b and its connection c: it is of more than one host, or there is no other who could host. */
+const isGeneral = sql`(b.zoom_user_id is null or b.several_hosts or not exists (
+  select from steward.member_connections m
+   where m.organization_id = c.organization_id and m.effective = 'organization' and m.hosting = 'can_host'
+     and m.zoom_user_id <> b.zoom_user_id))`;
 
 /**
  * The last refusal of a call about meetings for want of permission or scope: no such call worked since, nobody
@@ -31,7 +39,8 @@ async function findRefused(db: Database, { id, grantId }: Watched): Promise<Refu
   const { rows } = await sql<Refused>`
     select b.reason, b.failed_at > steward.now() - ${unexplainedHours} * interval '1 hour' as fresh, cardinality(g.scopes) > 0 as named,
            coalesce(b.failed_at >= c.first_failed_at + ${secondLookMinutes} * interval '1 minute', true) as newer,
-           c.interrupted_reason as interrupted
+           c.interrupted_reason as interrupted,
+           ${isGeneral} as general
       from steward.call_breakers b
       join steward.grants g on g.id = b.grant_id and b.failed_at >= g.consented_at
       join steward.org_connections c on c.id = ${id}
@@ -43,7 +52,8 @@ async function findRefused(db: Database, { id, grantId }: Watched): Promise<Refu
  * Adds to what a look found what it cannot see: calls about meetings that Zoom refuses although listing works
  * (zoom-api: which privilege gates them is unknown). Explained by something that is listed as missing the refusal counts
  * until a meeting works again; unexplained for a day. A first look's own refusal is not counted twice: until there is a
- * newer one, ten minutes later, nothing is concluded.
+ * newer one, ten minutes later, nothing is concluded. Unexplained, and of one host while others could host, it says
+ * nothing about them: a role can be limited to groups of users.
  */
 export async function withRefusedMeetings(db: Database, watched: Watched, verdict: Verdict): Promise<Verdict> {
   const listed =
@@ -62,20 +72,23 @@ export async function withRefusedMeetings(db: Database, watched: Watched, verdic
   if (refused.reason === 'missing_scope' && refused.named && !explained) return verdict;
   // What was listed as missing then is there again: calls may work as well, and nobody tries while it is interrupted.
   const given = watched.state === 'interrupted' && refused.interrupted !== [missing, ...listed].join('; ');
-  if (!explained && (given || !refused.fresh)) return verdict;
+  if (!explained && (given || !refused.fresh || !refused.general)) return verdict;
   if (watched.state === 'active' && !refused.newer)
     return refused.fresh ? { result: 'inconclusive', reason: `${call}: refused, and not tried since` } : verdict;
   return { result: 'failed', missing: [missing, ...listed], evidence: 'calls' };
 }
 
-/** A look that passed ends what was refused before it: calls decide anew. */
+/**
+ * A look that passed ends what was refused before it: calls decide anew. What one host was refused stays for a day: only
+ * with what another is refused does it say something.
+ */
 export async function forgetRefusedMeetings(
   trx: Transaction<DB>,
-  { grantId, lookedAt }: { readonly grantId: string; readonly lookedAt: string },
+  { id, grantId, lookedAt }: { readonly id: string; readonly grantId: string; readonly lookedAt: string },
 ): Promise<void> {
   await sql`
-    delete from steward.call_breakers
-     where grant_id = ${grantId} and reason in ('missing_permission', 'missing_scope') and failed_at <= ${lookedAt}::timestamptz`.execute(
-    trx,
-  );
+    delete from steward.call_breakers b using steward.org_connections c
+     where b.grant_id = ${grantId} and c.id = ${id} and b.reason in ('missing_permission', 'missing_scope')
+       and b.failed_at <= ${lookedAt}::timestamptz
+       and (${isGeneral} or b.failed_at <= steward.now() - ${unexplainedHours} * interval '1 hour')`.execute(trx);
 }

@@ -92,6 +92,10 @@ export interface CallBreakersTable {
   failed_at: Timestamp;
   /** Until when nothing is sent; after it one call tries. */
   open_until: Timestamp;
+  /** Host of the first refusal for want of permission in the row; null: none was. */
+  zoom_user_id: string | null;
+  /** Whether another host was refused so as well. */
+  several_hosts: Generated<boolean>;
 }
 
 /** What an attempt brought: a grant that may become the one in use. */

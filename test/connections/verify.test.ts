@@ -325,8 +325,8 @@ describe('verifying a connection', () => {
     async function refusing(reason = 'missing_permission') {
       const it = await setting(database.db);
       await advanceClock(it.db, '1 minute');
-      const refuse = async () => {
-        await countRefusal(it.db, (await it.row()).grant_id as string, reason);
+      const refuse = async (zoomUserId = 'zu_ann') => {
+        await countRefusal(it.db, { grantId: (await it.row()).grant_id as string, zoomUserId }, reason);
         await advanceClock(it.db, '1 second');
       };
       await refuse();
@@ -340,6 +340,24 @@ describe('verifying a connection', () => {
         ).length;
       return { ...it, refuse, records };
     }
+
+    it('says nothing about others while one host alone is refused, and nothing is listed as missing', async () => {
+      const { verify, row, refuse, db } = await refusing();
+      await sql`
+        insert into steward.member_connections (organization_id, member_id, effective, reason, hosting, zoom_user_id, changed_at)
+        select ${(await row()).organization_id}, gen_random_uuid(), 'organization', 'organization', 'can_host', host, steward.now()
+          from unnest(array['zu_ann', 'zu_bob']) as h (host)`.execute(db);
+      for (let again = 0; again < 4; again++) await refuse();
+      const breaker = () => db.selectFrom('steward.call_breakers').selectAll().executeTakeFirstOrThrow();
+      expect(await breaker()).toMatchObject({ failures: 2, several_hosts: false });
+      expect(await verify()).toMatchObject({ outcome: 'passed' });
+      await refuse('zu_bob');
+      expect(await breaker()).toMatchObject({ failures: 3, several_hosts: true });
+      expect(await verify()).toMatchObject({ outcome: 'suspect', missing: [text] });
+      // A meeting works.
+      await endRefusals(db, (await row()).grant_id as string);
+      expect(await verify()).toMatchObject({ outcome: 'passed' });
+    });
 
     it('counts the first as a first look, and interrupts by one that is ten minutes newer, however fine the lists are', async () => {
       const { verify, row, refuse, told, db } = await refusing();

@@ -73,7 +73,7 @@ async function withoutAnswer(deps: MeetingDeps, door: Door, told: Told): Promise
   }
   if (told.kind === 'vault_unreadable') return refuseMeeting('temporarily_unavailable', { because: told.kind });
   if (told.reason === 'token_refused') {
-    await quietly(countRefusal(deps.db, door.grantId, 'token'));
+    await quietly(countRefusal(deps.db, door, 'token'));
     await hint(deps, door, 'meeting: token');
   }
   return refuseMeeting('temporarily_unavailable', { because: told.reason });
@@ -108,11 +108,11 @@ async function afterFailure(deps: MeetingDeps, door: Door, act: Act, failure: Zo
       // A role can be limited to some groups of users: of a host who never had a meeting it says nothing about others.
       if (failure.kind === 'missing_permission' && act === 'create' && !(await hasHosted(deps.db, door)))
         return afterCannotHost(deps, door, failure);
-      await quietly(countRefusal(deps.db, door.grantId, failure.kind));
+      await quietly(countRefusal(deps.db, door, failure.kind));
       await hint(deps, door, `meeting: ${failure.kind}`);
       return refuseMeeting(refusalWhileOpen(failure.kind), { because });
     case 'application':
-      await quietly(countRefusal(deps.db, door.grantId, failure.kind));
+      await quietly(countRefusal(deps.db, door, failure.kind));
       return refuseMeeting('temporarily_unavailable', { because });
     case 'server':
     case 'network':

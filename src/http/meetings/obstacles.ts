@@ -89,17 +89,29 @@ async function mayProbe(db: Database, grantId: string): Promise<boolean> {
   return numAffectedRows === 1n;
 }
 
-/** Counts a refusal that concerns every call of the grant: Zoom disables apps whose share of failing calls is high. */
-export async function countRefusal(db: Database, grantId: string, reason: string): Promise<void> {
+/**
+ * Counts a refusal that concerns every call of the grant: Zoom disables apps whose share of failing calls is high. One for
+ * want of permission may concern a host alone, whom a role limited to groups does not reach: while no other host was
+ * refused, it stops nobody else.
+ */
+export async function countRefusal(
+  db: Database,
+  door: Pick<Door, 'grantId' | 'zoomUserId'>,
+  reason: string,
+): Promise<void> {
+  const host = reason === 'missing_permission' ? door.zoomUserId : null;
   await sql`
-    insert into steward.call_breakers as b (grant_id, version, failures, reason, failed_at, open_until)
-    select g.id, g.version, 1, ${reason}, steward.now(), steward.now() from steward.grants g where g.id = ${grantId}
+    insert into steward.call_breakers as b (grant_id, version, failures, reason, failed_at, open_until, zoom_user_id)
+    select g.id, g.version, 1, ${reason}, steward.now(), steward.now(), ${host} from steward.grants g where g.id = ${door.grantId}
     on conflict (grant_id) do update
-       set version = excluded.version, reason = excluded.reason, failed_at = excluded.failed_at,
-           failures = case when b.failed_at < excluded.failed_at - ${forgetMinutes} * interval '1 minute' then 1 else b.failures + 1 end,
-           open_until = excluded.failed_at + interval '1 millisecond' * case
-             when b.failed_at < excluded.failed_at - ${forgetMinutes} * interval '1 minute' or b.failures + 1 < ${breakerAfter} then 0
-             else least(${breakerMs} * power(2, least(b.failures + 1 - ${breakerAfter}, 20)), ${longestBreakerMs}) end`.execute(
+       set (version, reason, failed_at, zoom_user_id, several_hosts, failures, open_until) = (
+         select excluded.version, excluded.reason, excluded.failed_at, coalesce(b.zoom_user_id, excluded.zoom_user_id), n.several, n.failures,
+                excluded.failed_at + interval '1 millisecond' * case when n.failures < ${breakerAfter} then 0
+                  else least(${breakerMs} * power(2, least(n.failures - ${breakerAfter}, 20)), ${longestBreakerMs}) end
+           from (select coalesce(b.several_hosts or b.zoom_user_id <> excluded.zoom_user_id, false)) as s (several),
+        lateral (select s.several, case when b.failed_at < excluded.failed_at - ${forgetMinutes} * interval '1 minute' then 1
+                                        when excluded.zoom_user_id is null or s.several then b.failures + 1
+                                        else least(b.failures + 1, ${breakerAfter - 1}) end) as n (several, failures))`.execute(
     db,
   );
 }
