@@ -7,14 +7,17 @@ const everyMinutes = 5;
 
 const keyOf = (name: string): string => `upkeep.${name}`;
 
-/** Whether the scan is this process's now: one of all processes gets it. A time in the future is a clock put back. */
+/**
+ * Whether the scan is this process's now: one of all processes gets it. A time well in the future is a clock put back; one a
+ * moment ahead is another process that looked at its clock later and was first.
+ */
 async function claim(db: Database, name: string): Promise<boolean> {
   const { numAffectedRows } = await sql`
     insert into steward.installation as i (key, value, updated_at)
     select ${keyOf(name)}, to_jsonb(now), now from (select steward.now() as now offset 0) at
     on conflict (key) do update set value = excluded.value, updated_at = excluded.updated_at
      where (i.value #>> '{}')::timestamptz
-           not between excluded.updated_at - ${everyMinutes} * interval '1 minute' + interval '1 microsecond' and excluded.updated_at`.execute(
+           not between excluded.updated_at - ${everyMinutes} * interval '1 minute' + interval '1 microsecond' and excluded.updated_at + interval '1 minute'`.execute(
     db,
   );
   return numAffectedRows === 1n;
