@@ -21,6 +21,8 @@ export const eventTypes = [
   'connection.disconnected',
   'connection.grant_not_revoked',
   'connection.plan_ended',
+  'connection.plan_deadline_started',
+  'connection.plan_reminder',
   'connection.plan_resumed',
   'personal.active',
   'personal.broken',

@@ -39,6 +39,7 @@ export async function activateCandidate(
   { actor, confirmedBy }: { readonly actor: Actor; readonly confirmedBy: string },
 ): Promise<Activation> {
   const anotherAccount = connection.zoom_account_id !== null && connection.zoom_account_id !== candidate.zoomAccountId;
+  const served = connection.state === 'active' || connection.state === 'interrupted';
   const result = await applyTransition(trx, {
     connectionId: connection.id,
     event: 'verdict_confirmed',
@@ -60,6 +61,8 @@ export async function activateCandidate(
       deauthorized_at: null,
       verified_at: sql`steward.now()`,
       verify_due_at: nextVerification,
+      // A plan that ended before the organization was disconnected is noticed anew.
+      ...(served ? {} : { plan_ended_at: null, plan_notice_event_seq: null, plan_deadline_at: null }),
       ...(connection.state === 'disconnecting' ? { restore_generations: cascadeGenerations(connection.id) } : {}),
     },
     data: {
@@ -82,8 +85,7 @@ export async function activateCandidate(
       },
     );
   }
-  if (connection.state !== 'active' && connection.state !== 'interrupted')
-    await beginNewEventTypes(trx, connection.organization_id);
+  if (!served) await beginNewEventTypes(trx, connection.organization_id);
   await trx
     .updateTable('steward.candidates')
     .set({ state: 'adopted', confirmed_by: confirmedBy, look_due_at: null, ended_at: sql`steward.now()` })

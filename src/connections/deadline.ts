@@ -29,22 +29,23 @@ const inWorkingHours = (
 const isWorkingHour = sql<boolean>`${inWorkingHours(sql`steward.now()`)} = steward.now()`;
 
 /**
- * What must hold of `c` for its deadline to end now: it is over, somebody is there to see it, no switch holds the clocks,
+ * What must hold for a deadline of `c` to end now, beside being over: somebody is there to see it, no switch holds the clocks,
  * and the clock was watched – after an outage of ours, a job that waited for us must not come before the watch.
  */
-const hasEnded = sql<boolean>`(
-  c.state = 'interrupted' and c.deadline_at <= steward.now() and ${isWorkingHour}
+export const mayEnd = sql<boolean>`(
+  ${isWorkingHour}
   and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
   and exists (select from steward.installation where key = ${watchedKey}
                and clock_timestamp() - (value #>> '{}')::timestamptz <= ${downAfterMinutes} * interval '1 minute'))`;
+
+const hasEnded = sql<boolean>`(c.state = 'interrupted' and c.deadline_at <= steward.now() and ${mayEnd})`;
 
 /** reconnect_days of the organization: 14 without a row; null means never. */
 const reconnectDays = sql`(select case when s.organization_id is null then 14 else s.reconnect_days end
   from (select c.organization_id as id) o left join steward.organization_settings s on s.organization_id = o.id)`;
 
 /**
- * Starts the deadlines of interruptions whose notice has been delivered, and moves all of them – those of plans that
- * ended too – by the time in which nobody watched: while our workers were down, or a switch held every clock. That time
+ * Starts the deadlines of interruptions and of ended plans whose notice has been delivered, and moves all of them by the time in which nobody watched: while our workers were down, or a switch held every clock. That time
  * is measured by the database's own clock, not by steward.now(): jumping in time is no outage. Where reconnect_days says
  * never meanwhile, a running deadline is no more.
  * @returns how many deadlines were started
@@ -61,12 +62,16 @@ export async function watchDeadlines(db: Database): Promise<number> {
       with gap as (
         select clock_timestamp() - (value #>> '{}')::timestamptz as missed from steward.installation where key = ${watchedKey})
       update steward.org_connections c
-         set deadline_at = ${inWorkingHours(sql`c.deadline_at + gap.missed`)}, plan_ended_at = c.plan_ended_at + gap.missed
+         set deadline_at = ${inWorkingHours(sql`c.deadline_at + gap.missed`)},
+             plan_deadline_at = ${inWorkingHours(sql`c.plan_deadline_at + gap.missed`)}
         from gap where gap.missed > ${downAfterMinutes} * interval '1 minute'
-         and (c.state = 'interrupted' and c.deadline_at is not null or c.plan_ended_at is not null)`.execute(trx);
+         and (c.state = 'interrupted' and c.deadline_at is not null or c.plan_deadline_at is not null)`.execute(trx);
     await sql`
       update steward.org_connections c set deadline_at = null
        where c.state = 'interrupted' and c.deadline_at is not null and ${reconnectDays} is null`.execute(trx);
+    await sql`
+      update steward.org_connections c set plan_deadline_at = null
+       where c.plan_deadline_at is not null and ${reconnectDays} is null`.execute(trx);
     await sql`
       insert into steward.installation (key, value) values (${watchedKey}, to_jsonb(clock_timestamp()))
       on conflict (key) do update set value = excluded.value, updated_at = now()`.execute(trx);
@@ -84,8 +89,26 @@ export async function watchDeadlines(db: Database): Promise<number> {
              jsonb_build_object('deadlineAt', deadline_at, 'reason', interrupted_reason), steward.now() from started`.execute(
       trx,
     );
-    return Number(started.numAffectedRows ?? 0n);
+    return Number(started.numAffectedRows ?? 0n) + (await startPlanDeadlines(trx));
   });
+}
+
+/** The same for plans that no longer include Zoom. A notice that is kept no more was delivered long ago. */
+async function startPlanDeadlines(trx: Transaction<DB>): Promise<number> {
+  const started = await sql`
+    with started as (
+      update steward.org_connections c set plan_deadline_at = ends.at, plan_reminded_days = ${remindersOver(sql`ends.at`)}
+        from (select c.id, ${inWorkingHours(sql`coalesce(e.delivered_at, c.plan_ended_at) + ${reconnectDays} * interval '1 day'`)} as at
+                from steward.org_connections c left join steward.events e on e.seq = c.plan_notice_event_seq
+               where c.plan_ended_at is not null and c.plan_deadline_at is null and c.state in ('active', 'interrupted')
+                 and (e.seq is null or e.delivered_at is not null) and ${reconnectDays} is not null) ends
+       where c.id = ends.id and c.plan_ended_at is not null and c.plan_deadline_at is null
+      returning c.id, c.organization_id, c.plan_deadline_at)
+    insert into steward.events (organization_id, type, subject_id, data, created_at)
+    select organization_id, 'connection.plan_deadline_started', id, jsonb_build_object('deadlineAt', plan_deadline_at), steward.now() from started`.execute(
+    trx,
+  );
+  return Number(started.numAffectedRows ?? 0n);
 }
 
 /** Lets the deadline of an interrupted connection end this many days later, in working hours. Returns the new end. */

@@ -3,6 +3,7 @@ import { insertAudit } from '../db/audit-repository.ts';
 import type { Database } from '../db/database.ts';
 import { insertEvent } from '../db/event-repository.ts';
 import type { DB } from '../db/schema.ts';
+import { mayEnd } from './deadline.ts';
 import { endConnection } from './request-disconnect.ts';
 
 /** Organizations that may vanish without a word at once, before it is evidence about the main app's view: max(3, 2 %). */
@@ -57,20 +58,23 @@ export async function noticePlans(trx: Transaction<DB>, organizationId: string |
   const one = organizationId === null ? sql`` : sql`and c.organization_id = ${organizationId}`;
   const noticed = await sql<{ id: string; organizationId: string; ended: boolean }>`
     update steward.org_connections c
-       set plan_ended_at = case when o.plan_includes_zoom then null else steward.now() end
+       set plan_ended_at = case when o.plan_includes_zoom then null else steward.now() end,
+           plan_notice_event_seq = null, plan_deadline_at = null, plan_reminded_days = null
       from steward_app.organizations o
      where o.id = c.organization_id and c.state in ('active', 'interrupted') ${one}
        and o.plan_includes_zoom = (c.plan_ended_at is not null)
     returning c.id, c.organization_id as "organizationId", c.plan_ended_at is not null as ended`.execute(trx);
   for (const { id, organizationId: of, ended } of noticed.rows) {
     const type = ended ? 'connection.plan_ended' : 'connection.plan_resumed';
-    await insertEvent(trx, { organizationId: of, type, subjectId: id });
+    const notice = await insertEvent(trx, { organizationId: of, type, subjectId: id });
+    if (ended)
+      await sql`update steward.org_connections set plan_notice_event_seq = ${notice} where id = ${id}`.execute(trx);
   }
 }
 
 /**
- * Notices plans that no longer include Zoom, tells the owners, and disconnects when the deadline – reconnect_days, in
- * working hours – is over; a plan that includes it again in time ends that.
+ * Notices plans that no longer include Zoom, tells the owners, and disconnects when the deadline is over – it starts with the
+ * delivery of that notice, see `watchDeadlines` –; a plan that includes it again in time ends that.
  * @returns how many connections were ended
  */
 export async function watchPlans(db: Database, limit = 100): Promise<number> {
@@ -79,13 +83,8 @@ export async function watchPlans(db: Database, limit = 100): Promise<number> {
     select c.organization_id as "organizationId"
       from steward.org_connections c
       join steward_app.organizations o on o.id = c.organization_id
-      left join steward.organization_settings s on s.organization_id = c.organization_id
-     where c.state in ('active', 'interrupted') and c.plan_ended_at is not null and not o.plan_includes_zoom
-       and steward.working_time_from(
-             c.plan_ended_at + case when s.organization_id is null then 14 else s.reconnect_days end * interval '1 day', o.time_zone) <= steward.now()
-       and steward.working_time_from(steward.now(), o.time_zone) = steward.now()
-       and not exists (select from steward.switches where name in ('observe_only', 'pause_all', 'pause_declaring'))
-     order by c.plan_ended_at limit ${limit}`.execute(db);
+     where c.state in ('active', 'interrupted') and c.plan_deadline_at <= steward.now() and not o.plan_includes_zoom and ${mayEnd}
+     order by c.plan_deadline_at limit ${limit}`.execute(db);
   for (const { organizationId } of rows) {
     await db.transaction().execute((trx) => endConnection(trx, { organizationId, cause: 'plan_ended' }));
   }

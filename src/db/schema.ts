@@ -664,7 +664,7 @@ export interface OrgConnectionsTable {
   notice_event_seq: number | null;
   /** When an interruption becomes a disconnect. */
   deadline_at: Timestamp | null;
-  /** When the plan was first seen without Zoom; the same deadline runs from it. Null while it includes Zoom. */
+  /** When the plan was first seen without Zoom; null while it includes Zoom. */
   plan_ended_at: Timestamp | null;
   /** Cause of the disconnect under way, or of the last one. */
   disconnect_cause: 'person' | 'deadline' | 'organization_deleted' | 'plan_ended' | null;
@@ -690,6 +690,12 @@ export interface OrgConnectionsTable {
   unanswered: Generated<number>;
   /** Days before the deadline of the last reminder that is over; null: none is. */
   reminded_days: number | null;
+  /** Event that told of the end of the plan: the deadline starts when it was delivered. */
+  plan_notice_event_seq: number | null;
+  /** When the connection ends with the plan; null: no deadline runs. */
+  plan_deadline_at: Timestamp | null;
+  /** Days before that deadline of the last reminder that is over; null: none is. */
+  plan_reminded_days: number | null;
 }
 
 /** Settings of an organization; a missing row means the defaults. */

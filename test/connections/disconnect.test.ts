@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { watchDeadlines } from '../../src/connections/deadline.ts';
 import {
   finishDisconnect,
   finishOrganizationDisconnect,
@@ -9,6 +10,7 @@ import { createConnectLink, revokeConnectLink } from '../../src/connections/link
 import { endGoneOrganizations, watchPlans } from '../../src/connections/plan-and-organization.ts';
 import { endConnection, requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { nameStuckCascades } from '../../src/connections/stuck-cascades.ts';
+import { remindDeadlines } from '../../src/jobs/upkeep/remind-deadlines.ts';
 import { useDatabase } from '../support/database.ts';
 import { advance, begin, connectActive, consent } from './connecting.ts';
 import { advanceClock, advanceToMorning, connectionRow, insertOrganization, toldTypes } from './organization.ts';
@@ -263,24 +265,51 @@ describe('organizations and plans that end', () => {
     await sql`delete from steward.org_connections c where grant_id is null and state = 'active'`.execute(db);
   });
 
-  it('a plan without Zoom is told, and disconnects after the deadline unless it comes back', async () => {
+  it('a plan without Zoom is told, reminded of and disconnects after the deadline unless it comes back', async () => {
     const { db, organization, row } = await setting();
+    const deliver = () =>
+      sql`update steward.events set delivered_at = steward.now() where organization_id = ${organization.id}`.execute(
+        db,
+      );
+    const costs = { membersLosingHosting: 6 };
+    const remind = () => remindDeadlines(db, { previewDisconnect: async () => costs });
     const plan = (includes: boolean) =>
       sql`update steward_app.organizations set plan_includes_zoom = ${includes} where id = ${organization.id}`.execute(
         db,
       );
     await plan(false);
     await watchPlans(db);
+    await deliver();
+    await watchDeadlines(db);
     await advanceClock(db, '10 days');
     await watchPlans(db);
+    await Promise.all([remind(), remind()]);
     await plan(true);
     await watchPlans(db);
+    expect((await row()).plan_deadline_at).toBeNull();
     await advanceClock(db, '30 days');
     await watchPlans(db);
     expect((await row()).state).toBe('active');
     await plan(false);
     await watchPlans(db);
+    // Nobody has taken the notice yet: no clock runs.
+    await watchDeadlines(db);
+    await advanceClock(db, '30 days');
+    await watchPlans(db);
+    expect(await row()).toMatchObject({ state: 'active', plan_deadline_at: null });
+    await deliver();
+    await watchDeadlines(db);
+    // As after an outage of ours: the tick moves the deadline, and nothing ends before it.
+    const { plan_deadline_at: first } = await row();
+    await sql`update steward.installation set value = to_jsonb(clock_timestamp() - interval '1 day') where key = 'deadlines.watched_at'`.execute(
+      db,
+    );
     await advanceToMorning(db, '18 days');
+    await watchPlans(db);
+    expect((await row()).state).toBe('active');
+    await watchDeadlines(db);
+    expect((await row()).plan_deadline_at!.getTime() - first!.getTime()).toBeGreaterThanOrEqual(86_000_000);
+    await advanceToMorning(db, '4 days');
     await advanceClock(db, '-14 hours');
     // In the evening before nobody would see it.
     await watchPlans(db);
@@ -290,9 +319,19 @@ describe('organizations and plans that end', () => {
     expect(await row()).toMatchObject({ state: 'disconnecting', disconnect_cause: 'plan_ended' });
     expect((await toldTypes(db, organization.id)).slice(1)).toEqual([
       'connection.plan_ended',
+      'connection.plan_deadline_started',
+      'connection.plan_reminder',
       'connection.plan_resumed',
       'connection.plan_ended',
+      'connection.plan_deadline_started',
       'connection.disconnecting',
     ]);
+    const { data } = await db
+      .selectFrom('steward.events')
+      .select('data')
+      .where('type', '=', 'connection.plan_reminder')
+      .where('organization_id', '=', organization.id)
+      .executeTakeFirstOrThrow();
+    expect(data).toMatchObject({ daysLeft: 7, reason: 'plan_ended', ...costs });
   });
 });
