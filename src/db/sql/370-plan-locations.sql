@@ -35,14 +35,14 @@ begin
       select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
         into todo_types, todos, kinds, zooms, hosts
         from steward.location_work_rows(organization, page.event_types, assumed, true) w;
-      bare := array(select steward.only_zoom_rows(todo_types));
+      bare := array(select steward.only_zoom_rows(array(select w.id from unnest(todo_types, todos) as w (id, todo) where w.todo = 'remove')));
     else
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_json(organization, start_after, page_size), true);
       select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
         into todo_types, todos, kinds, zooms, hosts
         from steward.location_work_json(organization, page.event_types, assumed, true) w;
-      bare := array(select steward.only_zoom_json(todo_types));
+      bare := array(select steward.only_zoom_json(array(select w.id from unnest(todo_types, todos) as w (id, todo) where w.todo = 'remove')));
     end if;
     return query
     with work as materialized (
