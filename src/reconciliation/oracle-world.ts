@@ -53,7 +53,7 @@ export type WorldMember = {
   readonly managed: ManagedZoom | null;
   /** the main app keeps the tokens and shows us the fact */
   readonly external: 'connected' | 'broken' | 'disconnected' | null;
-  /** made by an owner or operator */
+  /** made by an owner or operator, or following from a pair of domains: whoever is looked at asks no further */
   readonly mapping: { readonly zoomAccountId: string; readonly zoomUserId: string } | null;
   /** key of the Zoom user found by e-mail when this was looked at last, whatever the address is today */
   readonly earlierMatch: string | null;

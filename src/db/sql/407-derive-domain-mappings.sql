@@ -1,5 +1,6 @@
 -- Whom it concerns by the pairs of domains who these members are, or were: them, whoever has or means an address that
--- theirs or their Zoom users' mean, and whose derived mapping is to a Zoom user of such an address or of theirs.
+-- theirs or their Zoom users' mean, and whose derived mapping or match by e-mail is to a Zoom user of such an address or
+-- of theirs.
 create or replace function steward.domain_peers(organization uuid, account text, ids uuid[]) returns uuid[]
 language plpgsql stable
 set plan_cache_mode = force_custom_plan
@@ -31,13 +32,17 @@ begin
     select o.id from unnest(near) as k (key)
       join steward_app.members o on o.organization_id = organization and o.active and o.email_verified and steward.address_key(o.email) = k.key
      union
-    select z.member_id
+    select matched.member_id
       from (select unnest(users)
              union
             select u.zoom_user_id from unnest(meant) as k (key)
               join steward.directory_users u on u.zoom_account_id = account and u.address_key = k.key) taken (zoom_user_id)
-      join steward.zoom_user_mappings z
-        on z.zoom_account_id = account and z.zoom_user_id = taken.zoom_user_id and z.organization_id = organization and z.origin = 'domain');
+     cross join lateral (
+        select z.member_id from steward.zoom_user_mappings z
+         where z.zoom_account_id = account and z.zoom_user_id = taken.zoom_user_id and z.organization_id = organization and z.origin = 'domain'
+         union all
+        select f.member_id from steward.member_facts f
+         where f.zoom_user_key = taken.zoom_user_id and f.organization_id = organization and f.match = 'email') matched);
 end $$;
 
 -- Brings the mappings that follow from an organization's pairs of domains up to the facts: of these members and whom it
@@ -139,6 +144,9 @@ begin
       from candidate c
       join steward.member_facts o on o.organization_id = organization and o.zoom_user_key = c.zoom_user_id
        and o.match = 'email' and o.member_id <> c.id
+       and not exists (select from steward.zoom_user_mappings z
+                         join steward.directory_users u on u.zoom_account_id = account and u.user_key = z.zoom_user_id
+                        where z.organization_id = organization and z.member_id = o.member_id and z.zoom_account_id = account)
       join steward_app.members a on a.id = o.member_id and a.organization_id = organization and a.active),
   desired as (
     select distinct on (c.id) c.*

@@ -247,7 +247,10 @@ describe('two domains that mean the same people', () => {
   });
 
   it('match a joiner after their own address, by hash in the copy or by a look at Zoom', async () => {
-    const { change, matches, run, join, zoom, atGroup } = await setting(['user0', 'joiner']);
+    const { db, change, matches, run, join, zoom, atGroup, account, group, organization } = await setting([
+      'user0',
+      'joiner',
+    ]);
     await change('add');
     await run();
     zoom.calls.length = 0;
@@ -259,13 +262,19 @@ describe('two domains that mean the same people', () => {
     await join('unseen');
     expect(await matches()).toMatchObject({ 'unseen@org': 'mapping z-unseen' });
     expect(zoom.calls).toEqual(['user', 'user']);
+    // The copy knows who is meant by name already, and not yet that the joiner has a Zoom user of their own.
+    atGroup('both');
+    zoom.users.push({ id: 'own-both', email: `both@${organization.domain}`, account });
+    await sql`
+      insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+      values (${account}, 'z-both', 'z-both', ${`both@${group}`}, 'active', 2, steward.now())`.execute(db);
+    await join('both');
+    expect(await matches()).toMatchObject({ 'both@org': 'email own-both' });
   });
 
   it('give way to a person, and come back when that ends; removed, they end what they made and nothing else', async () => {
-    const { db, change, matches, run, organizationId, organization, group, confirmed, account } = await setting([
-      'user0',
-      'user1',
-    ]);
+    const { db, change, matches, run, organizationId, organization, group, confirmed, account, zoom, look, join } =
+      await setting(['user0', 'user1']);
     await change('add');
     await run();
     const map = async (member: number, zoomUser: string | null) => {
@@ -279,6 +288,19 @@ describe('two domains that mean the same people', () => {
     expect(await matches()).toMatchObject({ 'user0@org': 'none', 'user3@org': 'mapping z-user0' });
     await map(3, null);
     expect(await matches()).toMatchObject({ 'user0@org': 'mapping z-user0', 'user3@org': 'none' });
+    // Who is unverified keeps their match by e-mail; mapped, they leave that Zoom user to who means it.
+    zoom.users.push({ id: 'own2', email: organization.people[2]!.email, account });
+    await look('own2');
+    await join('user2', group);
+    await sql`update steward_app.members set email_verified = false where id = ${organization.people[2]!.id}`.execute(
+      db,
+    );
+    await sql`select steward.changed('member', ${organization.people[2]!.id}::uuid)`.execute(db);
+    await run();
+    expect(await matches()).toMatchObject({ 'user2@org': 'email own2', 'user2@group': 'none' });
+    await map(2, `user1@${group}`);
+    expect(await matches()).toMatchObject({ 'user2@org': 'mapping z-user1', 'user2@group': 'mapping own2' });
+    await map(2, null);
     await map(0, `user0@${group}`);
     // What takes a Zoom user from somebody is confirmed by who saw it.
     await expect(change('remove')).rejects.toMatchObject({ code: 'confirmation_missing' });
@@ -289,7 +311,7 @@ describe('two domains that mean the same people', () => {
     await expect(change('remove', { confirm: { ...confirm, generation: 0 } })).rejects.toMatchObject({
       code: 'stale_preview',
     });
-    expect(await change('remove', { confirm })).toMatchObject({ ended: 1, new: 0, moved: 0, changed: true });
+    expect(await change('remove', { confirm })).toMatchObject({ ended: 2, new: 0, moved: 0, changed: true });
     await run();
     expect(await matches()).toMatchObject({ 'user0@org': 'mapping z-user0', 'user1@org': 'none' });
     expect(await change('remove')).toMatchObject({ changed: false, ended: 0 });
@@ -302,7 +324,7 @@ describe('two domains that mean the same people', () => {
   });
 
   it('are made up for by a run when a job was lost, and then a run finds nothing', async () => {
-    const { db, change, matches, run, organizationId, derived } = await setting(['user0', 'user1']);
+    const { db, change, matches, run, organizationId, derived, atGroup, walk } = await setting(['user0', 'user1']);
     await change('add');
     await run();
     await sql`delete from steward.zoom_user_mappings where organization_id = ${organizationId}`.execute(db);
@@ -317,6 +339,11 @@ describe('two domains that mean the same people', () => {
     const before = (await audited()).rows.length;
     await reconcile();
     expect((await audited()).rows.length).toBe(before);
+    // Who is new at Zoom is matched with the walk that finds them, before any run.
+    atGroup('user2');
+    await walk();
+    expect(await derived()).toBe(3);
+    expect((await owed(db)).map(({ job }) => job)).toContain('reconcile-organization');
   });
 
   it("are refused where they are none, the same, anybody's, unknown, or said by who may not", async () => {
