@@ -46,6 +46,8 @@ export async function activateCandidate(
     actor,
     cause: 'activated',
     seen: { generation: connection.generation },
+    // Another admin of the same account: who is found there is as before, and a walk that found otherwise owes a run itself.
+    factsStand: served && connection.zoom_account_id === candidate.zoomAccountId,
     set: {
       grant_id: candidate.grantId,
       zoom_account_id: candidate.zoomAccountId,

@@ -29,6 +29,8 @@ export type TransitionRequest = {
   readonly set?: ConnectionPatch;
   /** facts for audit and event: never a token, code or address of a stranger */
   readonly data?: Readonly<Record<string, unknown>>;
+  /** what is stored of members stands, also where the event alone does not say so */
+  readonly factsStand?: boolean;
   /** cause of the run, where one is written; the event's name if not given */
   readonly cause?: string;
 };
@@ -126,7 +128,7 @@ export async function applyTransition(trx: Transaction<DB>, request: TransitionR
         connectionId,
         cause: request.cause ?? event,
         actor,
-        ...(transition.factsStand ? { stands: 'facts' } : {}),
+        ...(transition.factsStand || request.factsStand ? { stands: 'facts' } : {}),
       })
     : null;
   return {

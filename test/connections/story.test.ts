@@ -169,7 +169,19 @@ describe.each(['kind', 'cruel'] as const)('one organization against a %s Zoom', 
     }
     expect((await row()).state).toBe('interrupted');
     const before = await row();
+    await sql`
+      update steward.runs set state = 'done', phase = 'done', progress = '{"facts": {"done": 1, "total": 1}}'
+       where connection_id = ${id} and state = 'queued'`.execute(db);
     expect(await settle(it, await approve(it, organization, 'zu_owner'))).toMatchObject({ state: 'active' });
+    // Of members of the same account nothing changed but who serves them.
+    expect(
+      await db
+        .selectFrom('steward.runs')
+        .select(['cause', 'phase'])
+        .where('connection_id', '=', id)
+        .where('state', '=', 'queued')
+        .execute(),
+    ).toEqual([{ cause: 'activated', phase: 'members' }]);
     expect(await row()).toMatchObject({ id, state: 'active', zoom_account_id: account });
     expect((await row()).grant_id).not.toBe(before.grant_id);
 
