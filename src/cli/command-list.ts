@@ -3,6 +3,7 @@ import { connectLink } from './commands/connect-link.ts';
 import { deadLetters } from './commands/dead-letters.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
+import { directory } from './commands/directory.ts';
 import { disconnect } from './commands/disconnect.ts';
 import { disconnectPersonalCommand } from './commands/disconnect-personal.ts';
 import { doctor } from './commands/doctor.ts';
@@ -45,6 +46,7 @@ export const commands: readonly CommandFactory[] = [
   members,
   explain,
   mappings,
+  directory,
   importCommand,
   connectLink,
   confirm,

@@ -15,10 +15,9 @@ let directory: string;
 let without: string[];
 const key = Buffer.alloc(32, 7).toString('base64');
 const vault = createVault({ keys: [{ id: 'k1', key: new Secret(key) }], activeKeyId: 'k1' });
-const steward = (...line: string[]) =>
-  playCli(['mappings', ...line], {
-    env: { DATABASE_URL: database.url, STEWARD_KEYS: `k1:${key}`, ZOOM_ADMIN_CLIENT_ID: 'admin' },
-  });
+const cli = (...line: string[]) =>
+  playCli(line, { env: { DATABASE_URL: database.url, STEWARD_KEYS: `k1:${key}`, ZOOM_ADMIN_CLIENT_ID: 'admin' } });
+const steward = (...line: string[]) => cli('mappings', ...line);
 async function file(text: string | Uint8Array): Promise<string> {
   const path = join(directory, 'people.csv');
   await writeFile(path, text);
@@ -112,4 +111,30 @@ test('likely pairs are shown, and two domains are said to mean the same, preview
   expect((await steward('separate', ...pair, '--apply', ...why)).code).toBe(3);
   expect((await steward('separate', ...pair, '--apply', '--confirm', 'Filled', ...why)).out).toContain('1 ended');
   expect((await steward('equate', 'Filled', domain, 'gmail.com', '--preview')).err).toContain('public mail provider');
+});
+
+test('what Zoom allows an account is shown, stated with a reason, and taken back; whoever waits for a day is told', async () => {
+  expect((await cli('directory', 'show', 'Filled')).out).toContain("20 a second, Pro's, until Zoom says otherwise");
+  expect((await cli('directory', 'limits', 'Filled', '--daily', '100', ...why)).code).toBe(2);
+  expect((await cli('directory', 'limits', 'Filled', '--medium', '1001', ...why)).code).toBe(2);
+  expect((await cli('directory', 'limits', 'Filled', '--medium', '120')).code).toBe(3);
+  const stated = await cli('directory', 'limits', 'Filled', '--medium', '120', '--daily', '5000', ...why);
+  expect(stated.out).toMatch(/120 a second, 5000 a day, as an operator said \(operator:jo, .*: ticket 4711\)/);
+  const { rows } = await sql<{ data: unknown; reason: string }>`
+    select reason, data -> 'limits' as data from steward.audit_log where action = 'directory.limits'`.execute(
+    database.db,
+  );
+  expect(rows).toEqual([{ reason: 'ticket 4711', data: { perSecond: 120, perDay: 5_000 } }]);
+  await sql`update steward.directories set walk_resumes_at = steward.now() + interval '1 hour'`.execute(database.db);
+  for (const line of [
+    ['status', 'Filled'],
+    ['directory', 'show', 'Filled'],
+  ])
+    expect((await cli(...line)).out).toContain("waits for Zoom's daily limit until 2");
+  expect((await cli('directory', 'limits', 'Filled', '--plan', 'free', ...why)).out).toContain(
+    '2 a second, 2000 a day',
+  );
+  expect((await cli('status', 'Filled')).out).not.toContain('waits for');
+  expect((await cli('directory', 'limits', 'Filled', '--forget', ...why)).out).toContain("Pro's");
+  expect((await cli('directory', 'show', 'nobody')).code).toBe(1);
 });

@@ -3,6 +3,7 @@ import { listSwitches } from '../../db/switch-repository.ts';
 import { defineCommand } from '../define-command.ts';
 import { findOrganization } from '../find-organization.ts';
 import type { Printer } from '../printer.ts';
+import { describeWait, readDirectoryStatus } from '../reads/directory-status.ts';
 import { type FleetStatus, listTroubled, readFleet } from '../reads/fleet.ts';
 import { readOrganizationStatus } from '../reads/organization-status.ts';
 import { wordOf } from '../switch-words.ts';
@@ -60,6 +61,9 @@ export const status = defineCommand({
     if (args[0] === undefined) return showFleet(db, print);
     const organization = await findOrganization(db, args[0]);
     const found = await readOrganizationStatus(db, organization.id);
-    print.answer({ organization, ...found }, () => describeOrganization(organization, found, print));
+    const directory = found.zoomAccount && (await readDirectoryStatus(db, found.zoomAccount.id));
+    print.answer({ organization, ...found, directory }, () =>
+      describeOrganization(organization, found, print, directory && describeWait(directory)),
+    );
   },
 });

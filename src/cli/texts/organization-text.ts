@@ -41,6 +41,8 @@ export function describeOrganization(
   organization: FoundOrganization,
   found: OrganizationStatus,
   print: Printer,
+  /** for what a walk of the Zoom users waits */
+  walkWaits: string | null = null,
 ): string {
   const served = found.effective['organization'] ?? 0;
   const canHost = found.hosting['can_host'] ?? 0;
@@ -62,6 +64,7 @@ export function describeOrganization(
     'verified',
     found.verifiedAt && `${found.verifiedAt.toISOString()}, next ${found.verifyDueAt?.toISOString() ?? 'not planned'}`,
   );
+  add('Zoom users', walkWaits);
   add('effective', list(found.effective));
   if (served > 0) add('hosting', list(found.hosting));
   if (found.archived.restorable > 0)
