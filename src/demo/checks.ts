@@ -201,9 +201,9 @@ export const checks: readonly Check[] = [
     name: 'what was removed is archived',
     at: 'disconnected',
     says: 'one copy for each removed location, the whole row and its place',
-    sql: `select b.id from story.locations_before b left join steward_app.locations l on l.id = b.id
-            left join steward.archived_locations a on (a.content ->> 'id')::uuid = b.id and a.place = b.position
-           where b.kind = 'zoom_conference' and not exists (select from (${servedPersonally}) s where s.id = b.event_type_id) and a.id is null`,
+    sql: `select b.id from story.locations_before b
+           where b.kind = 'zoom_conference' and not exists (select from (${servedPersonally}) s where s.id = b.event_type_id)
+             and not exists (select from steward.archived_locations a where (a.content ->> 'id')::uuid = b.id and a.place = b.position)`,
     damage: `delete from steward.archived_locations where id = (select id from steward.archived_locations order by id limit 1)`,
   },
   {
