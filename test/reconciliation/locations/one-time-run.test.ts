@@ -7,6 +7,7 @@ import { advanceRun } from '../../../src/reconciliation/advance-run.ts';
 import { planLocations } from '../../../src/reconciliation/locations-plan.ts';
 import { previewOneTimeRun } from '../../../src/reconciliation/preview-one-time-run.ts';
 import { useDatabase } from '../../support/database.ts';
+import { hold, untilSomebodyWaits } from './hold.ts';
 import { createLocationWorld, type LocationWorld, online, phone, room, zoom } from './location-world.ts';
 
 const database = useDatabase();
@@ -146,6 +147,28 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     expect(await w.kindsOf(more.archived)).toEqual(['physical']);
     await play(w, (await order(w)).runId);
     expect(await w.kindsOf(ids.robin)).toEqual(['physical']);
+  });
+
+  test('an edit of what was added that commits while it is taken back wins', async () => {
+    const { w, ids } = await grown(adapter);
+    const { oneTimeRunId, runId } = await order(w);
+    await play(w, runId);
+    const edit = hold(database.another(1), (app) =>
+      adapter === 'rows'
+        ? sql`update steward_app.locations set details = '{"a": 1}', updated_at = now() where event_type_id = ${ids.plain} and kind = ${zoom}`.execute(
+            app,
+          )
+        : sql`update steward_app.event_types set locations = jsonb_set(locations, '{0,a}', '1') where id = ${ids.plain}`.execute(
+            app,
+          ),
+    );
+    await edit.ready;
+    const taken = await undo(w, oneTimeRunId);
+    const playing = advanceRun(database.another(2), taken.runId, { adapter, sliceMs: 60_000 });
+    await untilSomebodyWaits(w.db);
+    await edit.commit();
+    expect(await playing).toMatchObject({ counts: { 'locations.undone': 2 } });
+    expect((await w.kindsOf(ids.plain))[0]).toBe(zoom);
   });
 
   test('a run that is superseded loses nothing; an interruption lets it wait, a disconnect or the setting ends it', async () => {
