@@ -11,8 +11,12 @@ import { nextGrantLook, settleCandidate } from './settle-candidate.ts';
 import { settlePending } from './settle-pending.ts';
 import { judge, type Verdict } from './verdict.ts';
 
-/** Waits longer the older the candidate is: 5 seconds at first, 10 minutes at most. */
-const backOff = sql<Date>`steward.now() + least(interval '10 minutes', greatest(interval '5 seconds', (steward.now() - created_at) / 2))`;
+/**
+ * Waits longer the older the candidate is: 5 seconds at first, 10 minutes at most – 10 seconds where a walk is under way,
+ * whose end should be seen by the one who waits for it.
+ */
+const backOff = (on: 'zoom' | 'directory' | 'identity') =>
+  sql<Date>`steward.now() + least(${on === 'directory' ? 10 : 600} * interval '1 second', greatest(interval '5 seconds', (steward.now() - created_at) / 2))`;
 
 async function postpone(
   deps: ConnectionDeps,
@@ -22,7 +26,7 @@ async function postpone(
   const row = await deps.db
     .updateTable('steward.candidates')
     .set({
-      look_due_at: backOff,
+      look_due_at: backOff(wait.on),
       ...(wait.verdict ? { state: 'waiting', verdict: JSON.stringify(wait.verdict) } : {}),
     })
     .where('id', '=', candidateId)

@@ -53,6 +53,12 @@ describe('a candidate', () => {
     const { db, play, organization, deps, admin } = await setting({ found: 3 });
     const { link, candidateId } = await consent(play, organization, admin);
     expect(await advanceCandidate(deps, candidateId)).toMatchObject({ state: 'waiting', on: 'directory' });
+    // Somebody waits for the end of the walk, however long it has taken.
+    await sql`update steward.candidates set created_at = created_at - interval '5 minutes' where id = ${candidateId}`.execute(
+      deps.db,
+    );
+    const waiting = await advanceCandidate(deps, candidateId);
+    expect(waiting.state === 'waiting' && waiting.retryInMs).toBeLessThanOrEqual(10_000);
     const advanced = await advance(deps, candidateId);
     expect(advanced).toMatchObject({ state: 'active' });
     const row = await connectionRow(db, link.connectionId);
