@@ -15,9 +15,7 @@ beforeAll(() => {
   const rules = ['package.json', 'tsconfig.json', 'biome.json', 'knip.json', 'vitest.config.ts', '.gitignore'];
   const parts = [
     'bin',
-    'src/errors.ts',
-    'src/secret.ts',
-    'src/trace-context.ts',
+    ...['config', 'errors', 'logger', 'scrub', 'secret', 'trace-context'].map((name) => `src/${name}.ts`),
     'src/db',
     'docs/contracts/app-schema.md',
   ];
