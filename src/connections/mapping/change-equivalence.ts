@@ -178,6 +178,8 @@ async function countUnmatched(
   zoomAccountId: string,
   pair: DomainPair,
 ): Promise<number> {
+  // The last statement of its transaction; sets whose sizes the planner can only guess are hashed.
+  await sql`set local enable_nestloop = off`.execute(trx);
   const { rows } = await sql<{ n: number }>`
     select count(*) as n
       from steward_app.members a

@@ -55,6 +55,7 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = on
 set enable_hashjoin = on
 set enable_mergejoin = on
+set enable_nestloop = on
 set jit = off
 as $$
 #variable_conflict use_column
@@ -69,6 +70,9 @@ begin
     wanted := steward.domain_peers(organization, account, ids);
     -- A few by their keys; the planner would hash a directory for them.
     perform set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+  else
+    -- Set against set: what is guessed as one row became a nested loop over everybody.
+    perform set_config('enable_nestloop', 'off', true);
   end if;
   return query
   with pair as materialized (
