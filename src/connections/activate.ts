@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely';
 import type { Actor } from '../db/audit-repository.ts';
 import { deriveDomainMappings } from '../db/derived-mapping-repository.ts';
 import { insertEvent } from '../db/event-repository.ts';
+import { lookAtFacts } from '../db/run-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { releaseGrant } from '../grants/release.ts';
@@ -103,7 +104,13 @@ export async function activateCandidate(
       .execute();
   }
   if (anotherAccount) await dropMappings(trx, connection.organization_id, candidate.zoomAccountId);
-  await deriveDomainMappings(trx, { organizationId: connection.organization_id, memberIds: null, actor });
+  // Whom that concerns is looked at by the run.
+  const derived = await deriveDomainMappings(trx, {
+    organizationId: connection.organization_id,
+    memberIds: null,
+    actor,
+  });
+  if (derived.length > 0) await lookAtFacts(trx, result.runId);
   await tellSharers(trx, connection.id, candidate.zoomAccountId);
   // Normally the candidate waited for a walk just now; a confirmation may come days later.
   if (

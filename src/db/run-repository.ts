@@ -18,18 +18,18 @@ export type OrganizationRunRequest = {
 
 /**
  * The phase a run begins at. Where facts stand, the last run of the organization has passed them, itself or by the same
- * rule; one that had not, was observed or wrote nothing yet, leaves no proof, and everything is looked at. Where members
- * stand it has ended, under this generation.
+ * rule; one that had not or wrote nothing yet leaves no proof, and everything is looked at. Neither does one with a plan:
+ * it was observed, or held because of what it found. Where members stand it has ended, under this generation.
  */
 const firstPhase = (organizationId: string, generation: number, stands: OrganizationRunRequest['stands']) =>
   stands === undefined
     ? sql`'facts'`
     : sql`coalesce((
-        select case when last.progress = '{}' or last.phase = 'facts' then 'facts'
+        select case when last.progress = '{}' or last.phase = 'facts' or last.plan is not null then 'facts'
                     when ${stands} = 'facts' then 'members'
                     when last.state = 'done' and last.generation = ${generation} then 'locations' end
           from steward.runs last
-         where last.organization_id = ${organizationId} and last.target = 'organization'
+         where last.target_id = ${organizationId} and last.target = 'organization'
          order by last.created_at desc, last.ended_at desc limit 1), 'facts')`;
 
 /**
@@ -65,4 +65,17 @@ export async function startOrganizationRun(trx: Transaction<DB>, request: Organi
     payload: { organizationId: connection.organization_id, runId: id },
   });
   return id;
+}
+
+/**
+ * Lets a run that has not begun look at everybody after all: something of what it was to stand on has changed since, or is
+ * said to have. The caller holds the connection.
+ * @returns false: it has begun, and may have passed the place
+ */
+export async function lookAtFacts(trx: Transaction<DB>, runId: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update steward.runs set phase = 'facts' where id = ${runId} and state = 'queued' and started_at is null`.execute(
+    trx,
+  );
+  return numAffectedRows === 1n;
 }

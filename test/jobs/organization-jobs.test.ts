@@ -23,7 +23,7 @@ beforeEach(async () => {
 const runs = () =>
   database.db
     .selectFrom('steward.runs')
-    .select(['id', 'state', 'cause'])
+    .select(['id', 'state', 'phase', 'cause'])
     .where('organization_id', '=', organizationId)
     .orderBy('created_at')
     .execute();
@@ -52,6 +52,13 @@ describe('"look at this organization"', () => {
     );
     expect(await look()).toMatchObject({ kind: 'done', summary: { state: 'started' } });
     expect(await runs()).toHaveLength(2);
+  });
+
+  test('makes a run look at everybody that was to stand on stored facts and has not begun', async () => {
+    await look();
+    await sql`update steward.runs set phase = 'members' where organization_id = ${organizationId}`.execute(database.db);
+    expect(await look()).toMatchObject({ kind: 'done', summary: { state: 'queued already' } });
+    expect(await runs()).toMatchObject([{ state: 'queued', phase: 'facts' }]);
   });
 
   test('of nobody is cancelled; of a deleted one ends its connection', async () => {

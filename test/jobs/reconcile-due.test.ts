@@ -91,6 +91,11 @@ test('organizations not looked at for a day are, others are not', async () => {
   const busy = await connection({ createdAgo: '3 days' });
   await run(busy.organizationId, { createdAgo: '30 hours', leaseIn: '5 seconds' });
   await connection({ createdAgo: '1 hour' });
+  // An interruption since then stood on stored facts: it found nothing of what nobody announced.
+  const interrupted = await run(stale.organizationId, { state: 'done', createdAgo: '2 hours', endedAgo: '2 hours' });
+  await sql`update steward.runs set progress = '{"members": {"done": 5}, "locations": {"done": 0}}' where id = ${interrupted}`.execute(
+    database.db,
+  );
   await due();
   expect(await keys('reconcile-organization')).toEqual([stale.organizationId]);
 });

@@ -181,11 +181,33 @@ test('what stands is not looked at again, and only where the run before proves i
   await changeConnection(database.db, org, { state: 'interrupted' });
   expect(await begin('members')).toMatchObject({ phase: 'facts' });
 
-  // Under observe a run ends without having written.
+  // Under observe a run ends without having written, also one that stands, or that a pause had kept from beginning.
   await reconcileAll(database.db, org);
-  await sql`update steward.org_connections set observe = true where id = ${org.connectionId}`.execute(database.db);
-  expect(await reconcileAll(database.db, org)).toMatchObject({ state: 'done' });
+  const { run: seen, phase: standing } = await begin('facts');
+  expect(standing).toBe('members');
+  await withSwitch('pause_writes', async () => void (await playRun(database.db, seen)));
+  await withSwitch('observe_only', async () =>
+    expect(await playRun(database.db, seen)).toMatchObject({ state: 'done', counts: {} }),
+  );
   expect(await begin('facts')).toMatchObject({ phase: 'facts' });
+});
+
+test('what a held run found is not stood on: people who came back keep Zoom without a word', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  const hide = (hidden: boolean) =>
+    sql`update steward_app.members set active = ${!hidden} where organization_id = ${org.organizationId}`.execute(
+      database.db,
+    );
+  await hide(true);
+  expect(await reconcileAll(database.db, org)).toMatchObject({ state: 'held' });
+  await hide(false);
+  const run = await changeConnection(database.db, org, { state: 'interrupted' }, 'facts');
+  expect(await playRun(database.db, run)).toMatchObject({ state: 'done' });
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    'organization/interrupted': 18,
+    'personal/can_host': 2,
+  });
 });
 
 test('a run whose facts stand writes what its members have by the facts as they are stored', async () => {

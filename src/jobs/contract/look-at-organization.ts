@@ -3,15 +3,15 @@ import { sql } from 'kysely';
 import { noticePlans } from '../../connections/plan-and-organization.ts';
 import { endConnection } from '../../connections/request-disconnect.ts';
 import type { Database } from '../../db/database.ts';
-import { startOrganizationRun } from '../../db/run-repository.ts';
+import { lookAtFacts, startOrganizationRun } from '../../db/run-repository.ts';
 import { cancel, done, type JobResult, snooze } from './result.ts';
 
 const busyLookMs = 2_000;
 
 /**
  * "Look at this organization": starts a run that sees everything committed before the question. An open run
- * that has not begun will see it; one at work may have passed the place, so the question waits for its end;
- * one that is held waits for a person, and is planned anew when they let it pass.
+ * that has not begun will see it, and looks at everybody even if it was to stand on stored facts; one at work may have
+ * passed the place, so the question waits for its end; one that is held waits for a person, and is planned anew when they let it pass.
  */
 export function lookAtOrganization(db: Database, organizationId: string): Promise<JobResult> {
   return db.transaction().execute(async (trx) => {
@@ -40,13 +40,13 @@ export function lookAtOrganization(db: Database, organizationId: string): Promis
     await noticePlans(trx, organizationId);
     const open = await trx
       .selectFrom('steward.runs')
-      .select(['id', 'state', 'started_at'])
+      .select(['id', 'state'])
       .where('organization_id', '=', organizationId)
       .where('target', '=', 'organization')
       .where('state', 'in', ['queued', 'running', 'held'])
       .executeTakeFirst();
     if (open?.state === 'held') return done({ run: open.id, state: 'held' });
-    if (open && open.started_at !== null) return snooze(busyLookMs, `run ${open.id} is under way`);
+    if (open && !(await lookAtFacts(trx, open.id))) return snooze(busyLookMs, `run ${open.id} is under way`);
     if (open) return done({ run: open.id, state: 'queued already' });
     const run = await startOrganizationRun(trx, {
       connectionId: connection.id,

@@ -58,6 +58,9 @@ const walkedAtOnce = 2_000;
 const fullPassesAtOnce = 200;
 const walkKey = 'full_passes.after';
 
+/** A run that began after the facts: it found nothing of what nobody announced. */
+const stoodOnFacts = sql`(run.progress ?| array['members', 'locations'] and not run.progress ? 'facts')`;
+
 /**
  * Organizations not reconciled for a day: what nobody announced is found here. A walk over the main app's
  * organizations in the order of their ids, a stretch a tick, so that a tick costs the same however many there are.
@@ -76,7 +79,8 @@ export async function findFullPassesDue(db: Database): Promise<UpkeepResult> {
                 or exists (select from steward_app.personal_connections p where p.organization_id = page.id)
                 or exists (select from steward.personal_connections p where p.organization_id = page.id))
            and not exists (select from steward.runs run
-                            where run.target_id = page.id and run.target = 'organization' and run.created_at > at.stale)
+                            where run.target_id = page.id and run.target = 'organization' and run.created_at > at.stale
+                              and not ${stoodOnFacts})
            and not exists (select from steward.runs run
                             where run.organization_id = page.id and run.target = 'organization' and run.state in ('queued', 'running', 'held')) as due
       from page cross join at

@@ -324,7 +324,8 @@ describe('two domains that mean the same people', () => {
   });
 
   it('are made up for by a run when a job was lost, and then a run finds nothing', async () => {
-    const { db, change, matches, run, organizationId, derived, atGroup, walk } = await setting(['user0', 'user1']);
+    const { db, play, zoom, account, organization, change, matches, run, organizationId, derived, atGroup, walk } =
+      await setting(['user0', 'user1']);
     await change('add');
     await run();
     await sql`delete from steward.zoom_user_mappings where organization_id = ${organizationId}`.execute(db);
@@ -341,9 +342,20 @@ describe('two domains that mean the same people', () => {
     expect((await audited()).rows.length).toBe(before);
     // Who is new at Zoom is matched with the walk that finds them, before any run.
     atGroup('user2');
+    zoom.users.push({ id: `own3-${account}`, email: `user3@${organization.domain}`, account });
     await walk();
     expect(await derived()).toBe(3);
     expect((await owed(db)).map(({ job }) => job)).toContain('reconcile-organization');
+    // And by whoever takes the same account over: of the others stored facts stand, these are looked at.
+    await run();
+    await sql`delete from steward.zoom_user_mappings where organization_id = ${organizationId}`.execute(db);
+    const other = { id: `${account}-other`, email: `it2@${organization.domain}`, account };
+    zoom.users.push(other);
+    await connectActive(play, organization, account, other);
+    expect(await derived()).toBe(3);
+    const { rows } = await sql`
+      select cause, phase from steward.runs where organization_id = ${organizationId} and state = 'queued'`.execute(db);
+    expect(rows).toEqual([{ cause: 'activated', phase: 'facts' }]);
   });
 
   it("are refused where they are none, the same, anybody's, unknown, or said by who may not", async () => {
