@@ -213,14 +213,22 @@ test('what a held run found is not stood on: people who came back keep Zoom with
 test('a run whose facts stand writes what its members have by the facts as they are stored', async () => {
   const org = await fresh();
   await reconcileAll(database.db, org);
+  // What was announced since then is looked at alone.
+  const leaver = await memberOf(database.db, org, 1);
+  await deactivate(org, 1);
+  await reconcileMember(database.db, leaver, { cause: 'member_changed', actor: 'app' });
   const run = await changeConnection(database.db, org, { state: 'interrupted' }, 'facts');
   expect(await playRun(database.db, run, { chunkSize: 8 })).toMatchObject({ state: 'done' });
   expect((await getRun(database.db, run)).progress).toMatchObject({ members: { done: 20 } });
   expect((await getRun(database.db, run)).progress.facts).toBeUndefined();
   expect(await storedResults(database.db, org.organizationId)).toEqual({
-    'organization/interrupted': 18,
+    'none/no_connection': 1,
+    'organization/interrupted': 17,
     'personal/can_host': 2,
   });
+  const before = await rowVersions(database.db, org.organizationId);
+  expect(await reconcileAll(database.db, org)).toMatchObject({ state: 'done', counts: {} });
+  expect(await rowVersions(database.db, org.organizationId)).toEqual(before);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 -- Whether a pass over an organization could take any Zoom location: it is disconnecting or was disconnected, somebody's
 -- stored result has a reason that takes Zoom, or somebody serves an event type and is no member any more. Exact for a run
--- whose results are written: who decides something later is looked at alone. Two scans instead of a look at every event type
+-- whose results are written: who decides something later is looked at alone. For one that stands on stored facts or results
+-- it is as exact as these: what nobody announced is taken by the next run that looks at facts. Two scans instead of a look at every event type
 -- that has Zoom, which is what a pass costs where nothing is to be done. Holds for both adapters.
 create or replace function steward.zoom_may_go(organization uuid) returns boolean
 language plpgsql stable
