@@ -8,6 +8,7 @@ import { createConnectLink, revokeConnectLink } from '../../src/connections/link
 import { requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { showLink } from '../../src/connections/show-link.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
+import { createLooks } from '../../src/jobs/services/looks.ts';
 import { useDatabase } from '../support/database.ts';
 import { accountWith, advance, connectActive, consent } from './connecting.ts';
 import { advanceClock, connectionRow, insertOrganization, toldTypes } from './organization.ts';
@@ -59,6 +60,10 @@ describe('a candidate', () => {
     );
     const waiting = await advanceCandidate(deps, candidateId);
     expect(waiting.state === 'waiting' && waiting.retryInMs).toBeLessThanOrEqual(10_000);
+    // Its job does not wait: deduplication would drop the look that the end of the walk asks for.
+    const looks = createLooks({ connections: deps, zoomShare: 0.25 });
+    const signal = new AbortController().signal;
+    expect(await looks.advanceCandidate(candidateId, { signal })).toMatchObject({ kind: 'done' });
     const advanced = await advance(deps, candidateId);
     expect(advanced).toMatchObject({ state: 'active' });
     const row = await connectionRow(db, link.connectionId);

@@ -91,6 +91,8 @@ export function createLooks({ connections, zoomShare }: { connections: Connectio
     advanceCandidate: (candidateId, { signal }) =>
       orGone(async () => {
         const advanced = await advanceCandidate(connections, candidateId, { signal });
+        // A job that waits would swallow the look that the end of the walk asks for; the tick asks as well.
+        if (advanced.state === 'waiting' && advanced.on === 'directory') return done('waits for the walk');
         return advanced.state === 'waiting'
           ? { kind: 'again', afterMs: advanced.retryInMs, reason: `${advanced.on}: ${advanced.reason}` }
           : done(advanced.state);
