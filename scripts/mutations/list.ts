@@ -338,6 +338,12 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '352-zoom-starts.sql',
+    find: "facts.org_state = 'active' and d.can_host > 0",
+    replace: 'd.can_host > 0',
+    why: 'whoever has a Zoom of their own gets it in new event types while the connection is interrupted',
+  },
+  {
+    file: '352-zoom-starts.sql',
     find: "when k.zoom or k.is_new and k.copy then 'had'",
     replace: "when k.zoom then 'had'",
     why: 'a new event type whose Zoom was just archived is not noted',

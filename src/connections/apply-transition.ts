@@ -5,6 +5,7 @@ import { startOrganizationRun } from '../db/run-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { cancelOpenWork } from './cancel-open-work.ts';
+import { dropOneTimeRun } from './drop-one-time-run.ts';
 import { type ConnectionEvent, type ConnectionState, transitions } from './transitions.ts';
 
 /** What a decision was based on; a connection that moved since refuses it as stale. */
@@ -94,7 +95,10 @@ export async function applyTransition(trx: Transaction<DB>, request: TransitionR
     return { outcome: 'refused', from, why: 'rule' };
   }
 
-  if (transition.cancels) await cancelOpenWork(trx, connectionId, actor);
+  if (transition.cancels) {
+    await cancelOpenWork(trx, connectionId, actor);
+    await dropOneTimeRun(trx, row.organization_id);
+  }
   const affects = transition.run.includes(from);
   const next =
     outcome === 'back'

@@ -6,6 +6,7 @@ import { startOrganizationRun } from '../db/run-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { StewardError } from '../errors.ts';
 import { type Asker, actorOf, assertMayManage, lockConnection } from './authority.ts';
+import { dropOneTimeRun } from './drop-one-time-run.ts';
 import { findConnectionId } from './settings.ts';
 
 /** An order to put Zoom into the event types that were there before the setting, or to take that back. */
@@ -73,7 +74,7 @@ export async function orderOneTimeRun(
       'connection_not_active',
       `Expected an active connection, it is ${connection.state}; nobody could host. Nothing was changed.`,
     );
-  const open = (await listOneTimeRuns(trx, organizationId, 1)).find(({ state }) => state === 'open');
+  const open = await findOpen(trx, organizationId);
   if (open)
     throw new StewardError(
       'one_time_run_open',
@@ -103,11 +104,7 @@ export async function undoOneTimeRun(
       'Expected a one-time run of the organization that added Zoom, found none; look at the list of them.',
       { context: { organizationId, oneTimeRunId } },
     );
-  const { rows: open } = await sql<{ id: string; undoes: string | null; runId: string | null }>`
-    select o.id, o.undoes, (select r.id from steward.runs r where r.organization_id = o.organization_id and r.target = 'organization'
-                             and r.state in ('queued', 'running', 'held')) as "runId"
-      from steward.one_time_runs o where o.organization_id = ${organizationId} and o.state = 'open'`.execute(trx);
-  const [before] = open;
+  const before = await findOpen(trx, organizationId);
   if (before?.undoes === oneTimeRunId && before.runId) return { oneTimeRunId: before.id, runId: before.runId };
   if (before && before.undoes !== null && before.undoes !== oneTimeRunId)
     throw new StewardError(
@@ -115,12 +112,21 @@ export async function undoOneTimeRun(
       'Expected no other undo under way, one is; wait for its end. Nothing was changed.',
       { context: { organizationId, oneTimeRunId: before.id } },
     );
+  await dropOneTimeRun(trx, organizationId);
+  // The same undo whose run was lost begins anew.
   await sql`
-    update steward.one_time_runs o set state = 'dropped', ended_at = steward.now(),
-           event_types = case when o.undoes is null then (select count(*) from steward.zoom_starts s where s.one_time_run_id = o.id and s.state = 'added')
-                              else o.event_types end
-     where o.organization_id = ${organizationId} and o.state = 'open'`.execute(trx);
+    update steward.one_time_runs set state = 'dropped', ended_at = steward.now()
+     where organization_id = ${organizationId} and state = 'open'`.execute(trx);
   return order(trx, { connection, asker, undoes: oneTimeRunId });
+}
+
+/** The order that is under way, and the run that carries it out. */
+async function findOpen(trx: Transaction<DB>, organizationId: string) {
+  const { rows } = await sql<{ id: string; undoes: string | null; runId: string | null }>`
+    select o.id, o.undoes, (select r.id from steward.runs r where r.organization_id = o.organization_id and r.target = 'organization'
+                             and r.state in ('queued', 'running', 'held')) as "runId"
+      from steward.one_time_runs o where o.organization_id = ${organizationId} and o.state = 'open'`.execute(trx);
+  return rows[0];
 }
 
 type Locked = Awaited<ReturnType<typeof lockConnection>>;

@@ -79,14 +79,22 @@ export async function noticePlans(trx: Transaction<DB>, organizationId: string |
  */
 export async function watchPlans(db: Database, limit = 100): Promise<number> {
   await db.transaction().execute((trx) => noticePlans(trx));
+  const over = sql`
+    steward.org_connections c join steward_app.organizations o on o.id = c.organization_id
+     where c.state in ('active', 'interrupted') and c.plan_deadline_at <= steward.now() and not o.plan_includes_zoom and ${mayEnd}`;
   const { rows } = await sql<{ organizationId: string }>`
-    select c.organization_id as "organizationId"
-      from steward.org_connections c
-      join steward_app.organizations o on o.id = c.organization_id
-     where c.state in ('active', 'interrupted') and c.plan_deadline_at <= steward.now() and not o.plan_includes_zoom and ${mayEnd}
-     order by c.plan_deadline_at limit ${limit}`.execute(db);
+    select c.organization_id as "organizationId" from ${over} order by c.plan_deadline_at limit ${limit}`.execute(db);
+  let ended = 0;
   for (const { organizationId } of rows) {
-    await db.transaction().execute((trx) => endConnection(trx, { organizationId, cause: 'plan_ended' }));
+    await db.transaction().execute(async (trx) => {
+      // Others of the list took their time: the plan, the clock or a switch may have changed since.
+      const still = await sql`select from ${over} and c.organization_id = ${organizationId} for update of c`.execute(
+        trx,
+      );
+      if (still.rows.length === 0) return;
+      await endConnection(trx, { organizationId, cause: 'plan_ended' });
+      ended += 1;
+    });
   }
-  return rows.length;
+  return ended;
 }

@@ -6,6 +6,7 @@ import { StewardError } from '../errors.ts';
 import { applyTransition } from './apply-transition.ts';
 import { type Asker, actorOf, assertMayManage, lockConnection } from './authority.ts';
 import { assertConfirmed, type Confirmation } from './confirmed-loss.ts';
+import { dropOneTimeRun } from './drop-one-time-run.ts';
 
 /** Settings of an organization (behaviour §5). */
 export type OrganizationSettings = {
@@ -205,6 +206,7 @@ export async function changeSettings(trx: Transaction<DB>, request: ChangeReques
             excluded.fallback_location, excluded.shared_host_zoom_user_id, excluded.reconnect_days, excluded.archive_days, excluded.updated_at)`.execute(
     trx,
   );
+  if (!after.zoomForNewEventTypes) await dropOneTimeRun(trx, organizationId);
   const data = { before: pick(before, changed), after: pick(after, changed) };
   const why = 'operator' in asker ? { reason: asker.reason } : {};
   if (!connection) {

@@ -52,7 +52,7 @@ export type Transition = {
   readonly tells: { readonly type: string; readonly from: readonly ConnectionState[] } | null;
   /** audited even where nothing changes; changes are always audited */
   readonly audited: boolean;
-  /** open links, attempts and candidates are cancelled */
+  /** open links, attempts and candidates are cancelled, and an order to add Zoom to event types */
   readonly cancels: boolean;
 };
 

@@ -15,7 +15,7 @@ export function startWithZoom(world: World, eventType: WorldEventType, servers: 
     return { ...eventType, start: { state: 'had' } };
   if (start !== null && JSON.stringify(start.seen) !== JSON.stringify(locations))
     return { ...eventType, start: { state: 'left' } };
-  if (!servers.some(({ hosting }) => hosting === 'can_host'))
+  if (connection.state !== 'active' || !servers.some(({ hosting }) => hosting === 'can_host'))
     return { ...eventType, start: { state: 'waiting', seen: locations } };
   const zoom: WorldLocation = { id: `new Zoom of ${eventType.id}`, kind: 'zoom_conference', details: {} };
   return { ...eventType, locations: [zoom, ...locations], needsLocation: false, start: { state: 'added' } };

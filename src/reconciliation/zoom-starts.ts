@@ -38,13 +38,17 @@ export async function additionsChunk(trx: Transaction<DB>, request: AdditionsReq
   return rows[0] as AdditionsChunk;
 }
 
-/** The same for named event types, as the runs of a member or an event type look at them. @returns how many start with Zoom now */
+/**
+ * The same for named event types, as the runs of a member or an event type look at them; notes where somebody took a one-time
+ * run's addition out. @returns how many start with Zoom now
+ */
 export async function addZoomTo(
   trx: Transaction<DB>,
   request: { organizationId: string; eventTypeIds: readonly string[]; runId: string; adapter: LocationAdapter },
 ): Promise<number> {
   const { organizationId, eventTypeIds, runId, adapter } = request;
   const { rows } = await sql<{ added: number }>`
-    select steward.add_zoom(${organizationId}, ${runId}, ${adapter}, ${eventTypeIds}::uuid[]) as added`.execute(trx);
+    select steward.add_zoom(${organizationId}, ${runId}, ${adapter}, ${eventTypeIds}::uuid[]) as added,
+           steward.note_taken_out(${organizationId}, ${adapter}, ${eventTypeIds}::uuid[])`.execute(trx);
   return rows[0]?.added ?? 0;
 }

@@ -7,10 +7,11 @@ import {
   releaseUndoneGrants,
 } from '../../src/connections/finish-disconnect.ts';
 import { createConnectLink, revokeConnectLink } from '../../src/connections/links.ts';
-import { endGoneOrganizations, watchPlans } from '../../src/connections/plan-and-organization.ts';
+import { endGoneOrganizations, noticePlans, watchPlans } from '../../src/connections/plan-and-organization.ts';
 import { endConnection, requestDisconnect } from '../../src/connections/request-disconnect.ts';
 import { nameStuckCascades } from '../../src/connections/stuck-cascades.ts';
 import { remindDeadlines } from '../../src/jobs/upkeep/remind-deadlines.ts';
+import { hold, untilSomebodyWaits } from '../reconciliation/locations/hold.ts';
 import { useDatabase } from '../support/database.ts';
 import { advance, begin, connectActive, consent } from './connecting.ts';
 import { advanceClock, advanceToMorning, connectionRow, insertOrganization, toldTypes } from './organization.ts';
@@ -333,5 +334,29 @@ describe('organizations and plans that end', () => {
       .where('organization_id', '=', organization.id)
       .executeTakeFirstOrThrow();
     expect(data).toMatchObject({ daysLeft: 7, reason: 'plan_ended', ...costs });
+  });
+
+  it('a plan that comes back while others of the list are ended is not ended with them', async () => {
+    const { db, organization, connectionId, row } = await setting();
+    await advanceToMorning(db, '1 day');
+    await watchDeadlines(db);
+    const plan = (trx: typeof db, includes: boolean) =>
+      sql`update steward_app.organizations set plan_includes_zoom = ${includes} where id = ${organization.id}`.execute(
+        trx,
+      );
+    await plan(db, false);
+    await sql`
+      update steward.org_connections set plan_ended_at = steward.now() - interval '20 days', plan_deadline_at = steward.now()
+       where id = ${connectionId}`.execute(db);
+    const renewal = hold(db, async (trx) => {
+      await plan(trx, true);
+      await noticePlans(trx, organization.id);
+    });
+    await renewal.ready;
+    const watching = watchPlans(db);
+    await untilSomebodyWaits(db);
+    await renewal.commit();
+    expect(await watching).toBe(0);
+    expect(await row()).toMatchObject({ state: 'active', plan_ended_at: null });
   });
 });

@@ -58,11 +58,7 @@ begin
   end if;
 
   -- Whoever edited before the lock is waited for and seen by the looks after it.
-  if from_adapter = 'rows' then
-    perform steward.lock_locations_rows(organization, locked);
-  else
-    perform steward.lock_locations_json(organization, locked);
-  end if;
+  perform steward.lock_locations(organization, from_adapter, locked);
   if facts.org_state = 'disconnecting' then
     -- What has Zoom has one question in a cascade: does somebody keep it. Not where a flag stands beside it: then
     -- somebody gave the event type a location since, and there may be more to do.

@@ -14,7 +14,7 @@ return '{"kind": "zoom_conference"}'::jsonb;
 
 -- Of these event types, what is to be done about their start with Zoom. New ones only, or existing ones as well, as a
 -- one-time run asks; those that are settled are passed over. Reads only.
---   add      somebody can host, and there is no Zoom      had    there is Zoom, or a copy of it: only noted
+--   add      active, somebody can host, and no Zoom       had    there is Zoom, or a copy of it: only noted
 --   wait     new, and nobody can host yet: noted          left   new, and edited while it waited: noted
 --   nobody   existing, and nobody can host: passed over   copy   existing, and a copy waits for its return: passed over
 create or replace function steward.zoom_start_work(organization uuid, from_adapter text, event_types uuid[], existing boolean default false,
@@ -36,7 +36,7 @@ declare
 begin
   if since is null then return; end if;
   select * into facts from steward.location_facts(organization, assumed);
-  -- Interrupted: nobody can host, so nothing is added; what is there is noted all the same.
+  -- Interrupted: nothing is added, also where a personal Zoom hosts; what is there is noted all the same.
   if facts.org_state not in ('active', 'interrupted') then return; end if;
   select array_agg(e.id), array_agg(e.kind), array_agg(e.host_member_id), array_agg(e.created_at > since), array_agg(s.print)
     into asked, kinds, owners, new_ones, seen
@@ -73,7 +73,7 @@ begin
            case when k.zoom or k.is_new and k.copy then 'had'
                 when k.copy then 'copy'
                 when k.is_new and k.seen <> coalesce(p.neighbours, md5('')) then 'left'
-                when d.can_host > 0 then 'add'
+                when facts.org_state = 'active' and d.can_host > 0 then 'add'
                 when not k.is_new then 'nobody'
                 when k.seen is null then 'wait' end as todo
       from known k left join decided d on d.event_type_id = k.event_type_id left join prints p on p.event_type_id = k.event_type_id)

@@ -66,11 +66,7 @@ begin
   select array_agg(w.event_type_id) into coming from work w where w.todo = 'add';
   if coming is null then return 0; end if;
 
-  if from_adapter = 'rows' then
-    perform steward.lock_locations_rows(organization, coming);
-  else
-    perform steward.lock_locations_json(organization, coming);
-  end if;
+  perform steward.lock_locations(organization, from_adapter, coming);
   select array_agg(w.event_type_id), array_agg(w.owner_id), array_agg(w.is_new) into coming, owners, new_ones
     from steward.zoom_start_work(organization, from_adapter, coming, one_time_run is not null) w where w.todo = 'add';
   if coming is null then return 0; end if;

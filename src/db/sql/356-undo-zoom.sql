@@ -11,7 +11,7 @@ $$;
 
 -- What is to be done with this run's additions among these event types. Reads only.
 --   remove   it is there, as we made it, and the list is not left emptier than it was
---   forget   it was archived since: the copy must not return
+--   forget   it was archived since: the copy goes, so that it does not return
 --   keep     somebody edited or removed it, or it is all there is now
 create or replace function steward.undo_zoom_work(organization uuid, from_adapter text, event_types uuid[], one_time_run uuid)
 returns table (event_type_id uuid, owner_id uuid, todo text)
@@ -44,7 +44,11 @@ begin
   copied as materialized (
     select distinct a.event_type_id from mine m
       join steward.archived_locations a on a.organization_id = organization and a.event_type_id = m.event_type_id and a.event_type_id = any(asked)
-       and a.adapter = from_adapter and a.neighbours <> 'superseded' and steward.archive_print(a.adapter, a.content) = m.print)
+       and a.adapter = from_adapter and a.neighbours <> 'superseded' and steward.archive_print(a.adapter, a.content) = m.print
+     where from_adapter = 'rows'
+        or not exists (select from steward.archived_locations other
+                        where other.organization_id = organization and other.event_type_id = a.event_type_id and other.id <> a.id
+                          and other.neighbours <> 'superseded'))
   select m.event_type_id, e.host_member_id,
          case when t.ours > 0 and (t.locations > 1 or m.alone) then 'remove'
               when coalesce(t.zoom, 0) = 0 and c.event_type_id is not null then 'forget'
@@ -71,11 +75,7 @@ declare
 begin
   select array_agg(w.event_type_id) into asked from steward.undo_zoom_work(organization, from_adapter, event_types, one_time_run) w where w.todo <> 'keep';
   if asked is null then return 0; end if;
-  if from_adapter = 'rows' then
-    perform steward.lock_locations_rows(organization, asked);
-  else
-    perform steward.lock_locations_json(organization, asked);
-  end if;
+  perform steward.lock_locations(organization, from_adapter, asked);
   select array_agg(w.event_type_id) filter (where w.todo = 'remove'), array_agg(w.owner_id) filter (where w.todo = 'remove'),
          array_agg(w.event_type_id) filter (where w.todo = 'forget')
     into going, owners, forgotten from steward.undo_zoom_work(organization, from_adapter, asked, one_time_run) w;
@@ -88,8 +88,8 @@ begin
     update steward_app.event_types e set locations = steward.without_zoom(e.locations)
      where e.organization_id = organization and e.id = any(going);
   end if;
-  update steward.archived_locations a set neighbours = 'superseded' from steward.zoom_starts s
-   where a.organization_id = organization and a.event_type_id = any(forgotten) and a.adapter = from_adapter
+  delete from steward.archived_locations a using steward.zoom_starts s
+   where a.organization_id = organization and a.event_type_id = any(forgotten) and a.adapter = from_adapter and a.neighbours <> 'superseded'
      and s.organization_id = organization and s.event_type_id = a.event_type_id and steward.archive_print(a.adapter, a.content) = s.print;
   update steward.zoom_starts s set state = 'undone', print = null, at = steward.now()
    where s.organization_id = organization and s.event_type_id = any(going || forgotten);
@@ -98,3 +98,15 @@ begin
     from unnest(going, owners) as g (id, owner_id) having count(*) > 0;
   return coalesce(cardinality(going), 0) + coalesce(cardinality(forgotten), 0);
 end $$;
+
+-- Of these event types those that somebody took a one-time run's addition out of: in JSON what they put there later may be equal
+-- to what we made, and is theirs. A row has an id.
+create or replace function steward.note_taken_out(organization uuid, from_adapter text, event_types uuid[]) returns void
+language sql volatile as $$
+  update steward.zoom_starts s set print = null
+    from steward_app.event_types e
+   where from_adapter = 'json' and s.organization_id = organization and s.event_type_id = any(event_types)
+     and s.state = 'added' and s.one_time_run_id is not null and s.print is not null
+     and e.id = s.event_type_id and not coalesce(e.locations @> '[{"kind": "zoom_conference"}]', false)
+     and not exists (select from steward.archived_locations a where a.organization_id = organization and a.event_type_id = s.event_type_id)
+$$;

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
+import { applyTransition } from '../../../src/connections/apply-transition.ts';
 import type { Asker } from '../../../src/connections/authority.ts';
 import { listOneTimeRuns, orderOneTimeRun, undoOneTimeRun } from '../../../src/connections/one-time-run.ts';
+import { changeSettings, findConnectionId } from '../../../src/connections/settings.ts';
 import { advanceRun } from '../../../src/reconciliation/advance-run.ts';
+import { reconcileEventTypes } from '../../../src/reconciliation/locations-apply.ts';
 import { planLocations } from '../../../src/reconciliation/locations-plan.ts';
 import { previewOneTimeRun } from '../../../src/reconciliation/preview-one-time-run.ts';
 import { useDatabase } from '../../support/database.ts';
@@ -42,6 +45,16 @@ const undo = (w: LocationWorld, oneTimeRunId: string) =>
   w.db.transaction().execute((trx) => undoOneTimeRun(trx, { organizationId: w.organizationId, asker, oneTimeRunId }));
 const play = (w: LocationWorld, runId: string, chunkSize = 5_000) =>
   advanceRun(w.db, runId, { adapter: w.adapter, sliceMs: 60_000, chunkSize });
+
+const lookAt = (w: LocationWorld, id: string) =>
+  w.db.transaction().execute((trx) =>
+    reconcileEventTypes(trx, {
+      organizationId: w.organizationId,
+      eventTypeIds: [id],
+      runId: randomUUID(),
+      adapter: w.adapter,
+    }),
+  );
 
 const bytes = async (w: LocationWorld, id: string) => (await w.locationsOf(id)).map((location) => location.bytes);
 
@@ -93,6 +106,8 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
       archived: await w.addEventType({ host: await w.addMember(), locations: [room] }),
       alone: await w.addEventType({ host, locations: [room] }),
       neighbour: await w.addEventType({ host, locations: [room] }),
+      again: await w.addEventType({ host, locations: [room] }),
+      twice: await w.addEventType({ host: await w.addMember(), locations: [room] }),
     };
     await w.setSettings({ zoomForNew: true });
     const { oneTimeRunId, runId } = await order(w);
@@ -108,6 +123,20 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
       );
     // Removed by hand: not a thing of ours any more, and never again.
     await w.setLocations(ids.robin, [room]);
+    // Removed by hand, and put there again by hand, as we would make it.
+    const byHand = { kind: zoom, details: {} };
+    await w.setLocations(more.again, [room]);
+    await lookAt(w, more.again);
+    await w.setLocations(more.again, [byHand, room]);
+    // A second one of somebody's.
+    if (adapter === 'rows')
+      await sql`
+        insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
+        values (gen_random_uuid(), ${more.twice}, ${w.organizationId}, 9, ${zoom}, '{}')`.execute(w.db);
+    else
+      await sql`update steward_app.event_types set locations = locations || '[{"kind": "zoom_conference"}]' where id = ${more.twice}`.execute(
+        w.db,
+      );
     // The others went, so that Zoom is all there is.
     if (adapter === 'rows')
       await sql`delete from steward_app.locations where event_type_id = ${more.alone} and kind <> ${zoom}`.execute(
@@ -126,27 +155,35 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     // Archived meanwhile.
     await sql`
       update steward_app.members set active = false
-       where id = (select host_member_id from steward_app.event_types where id = ${more.archived})`.execute(w.db);
+       where id in (select host_member_id from steward_app.event_types where id in (${more.archived}, ${more.twice}))`.execute(
+      w.db,
+    );
     await w.reconcile();
     expect(await w.kindsOf(more.archived)).toEqual(['physical']);
 
     const taken = await undo(w, oneTimeRunId);
     expect(await undo(w, oneTimeRunId)).toEqual(taken);
-    // What is kept: plain (edited), robin (removed), alone. Taken back: empty, neighbour, and the copy of archived.
-    expect(await play(w, taken.runId)).toMatchObject({ counts: { 'locations.undone': 3 } });
+    // What is kept: plain (edited), robin and again (removed), alone, and in JSON twice, where neither is known to be ours.
+    // Taken back: empty, neighbour, and the copies of archived and twice.
+    const undone = adapter === 'rows' ? 4 : 3;
+    expect(await play(w, taken.runId)).toMatchObject({ counts: { 'locations.undone': undone } });
     expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({
       undoes: oneTimeRunId,
-      eventTypes: 3,
-      kept: 3,
+      eventTypes: undone,
+      kept: 8 - undone,
     });
+    expect(await w.kindsOf(more.again)).toEqual([zoom, 'physical']);
     expect((await w.kindsOf(ids.plain))[0]).toBe(zoom);
     expect(await w.kindsOf(more.alone)).toEqual([zoom]);
     expect(await w.kindsOf(more.neighbour)).toEqual(['physical']);
     await sql`update steward_app.members set active = true where organization_id = ${w.organizationId}`.execute(w.db);
     await w.reconcile();
     expect(await w.kindsOf(more.archived)).toEqual(['physical']);
+    expect(await w.kindsOf(more.twice)).toEqual(adapter === 'rows' ? ['physical', zoom] : [zoom, 'physical', zoom]);
     await play(w, (await order(w)).runId);
     expect(await w.kindsOf(ids.robin)).toEqual(['physical']);
+    // The copy went with the undo: nobody took Zoom out by hand.
+    expect(await w.kindsOf(more.archived)).toEqual([zoom, 'physical']);
   });
 
   test('an edit of what was added that commits while it is taken back wins', async () => {
@@ -172,9 +209,12 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   });
 
   test('a run that is superseded loses nothing; an interruption lets it wait, a disconnect or the setting ends it', async () => {
-    const { w, ids } = await grown(adapter);
+    const { w, host, ids } = await grown(adapter);
     await order(w);
     await w.setConnection({ state: 'interrupted' });
+    // A personal Zoom hosts all the same; the plan says what the run does.
+    await w.setPersonal(host, 'connected');
+    expect((await planLocations(w.db, { organizationId: w.organizationId, adapter })).added.eventTypes).toBe(0);
     const again = () => startRunOf(w);
     expect(await play(w, await again())).toMatchObject({ state: 'done' });
     expect(await w.kindsOf(ids.empty)).toEqual([]);
@@ -190,6 +230,29 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     await play(w, await again());
     expect((await listOneTimeRuns(w.db, w.organizationId))[0]).toMatchObject({ state: 'dropped', eventTypes: 0 });
   });
+});
+
+test('an order ends with the setting and with a disconnect, at once: whoever turns it on or connects again has not ordered it', async () => {
+  const { w, ids } = await grown('rows');
+  const { organizationId } = w;
+  const change = (zoomForNewEventTypes: boolean) =>
+    w.db
+      .transaction()
+      .execute((trx) => changeSettings(trx, { organizationId, asker, changes: { zoomForNewEventTypes } }));
+  const newest = async () => (await listOneTimeRuns(w.db, organizationId))[0];
+  await order(w);
+  await change(false);
+  await change(true);
+  expect(await newest()).toMatchObject({ state: 'dropped', eventTypes: 0 });
+  await order(w);
+  const connectionId = (await findConnectionId(w.db, organizationId)) as string;
+  await w.db
+    .transaction()
+    .execute((trx) => applyTransition(trx, { connectionId, event: 'disconnect', actor: 'operator:test' }));
+  expect(await newest()).toMatchObject({ state: 'dropped' });
+  await w.setConnection({ state: 'active' });
+  await play(w, await startRunOf(w));
+  expect(await w.kindsOf(ids.empty)).toEqual([]);
 });
 
 const startRunOf = async (w: LocationWorld) => {
