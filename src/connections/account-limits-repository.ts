@@ -5,8 +5,12 @@ import type { RateLabel } from '../zoom/rate-limits.ts';
 import type { LimitFacts, MediumLimits } from './account-limits.ts';
 import { type Learned, learnFrom, type Said } from './learn-limits.ts';
 
-/** A refusal may have been another app's doing, so it is believed for so long. */
-const refusalHours = 24;
+/**
+ * What Zoom said is believed for so long: plans change, a refusal may have been another app's doing, and one odd answer must
+ * not hold an account for ever. If it is still so, the next answer says it again.
+ */
+const believedHours = 24;
+const isBelieved = sql<boolean>`coalesce(limits_learned_at > steward.now() - ${believedHours} * interval '1 hour', false)`;
 
 /** What a walk of an account goes by. */
 export type WalkFacts = LimitFacts & {
@@ -21,33 +25,37 @@ export type WalkFacts = LimitFacts & {
 /** What is known of an account's limits, and what walks have asked of it. */
 export async function findWalkFacts(db: Kysely<DB>, zoomAccountId: string): Promise<WalkFacts | null> {
   const { rows } = await sql<WalkFacts>`
-    select case when not forgotten then d.medium_per_second end as "mediumPerSecond",
-           case when not forgotten then d.medium_per_day end as "mediumPerDay",
-           case when not forgotten then d.limits_learned_from end as "learnedFrom",
-           d.light_per_second as "lightPerSecond", d.light_per_day as "lightPerDay", d.stated_limits as stated,
+    select case when believed then d.medium_per_second end as "mediumPerSecond",
+           case when believed then d.medium_per_day end as "mediumPerDay",
+           case when believed then d.light_per_second end as "lightPerSecond",
+           case when believed then d.light_per_day end as "lightPerDay",
+           case when believed then d.limits_learned_from end as "learnedFrom", d.stated_limits as stated,
            case when d.walk_day = date_trunc('day', steward.now(), 'UTC') then d.walk_calls else 0 end as "callsToday",
            (extract(epoch from steward.now() - d.walk_asked_at) * 1000)::float8 as "sinceAskedMs", d.users
-      from steward.directories d,
-           lateral (select coalesce(d.limits_learned_from = 'refusal' and d.limits_learned_at
-                                    <= steward.now() - ${refusalHours} * interval '1 hour', false) as forgotten) f
+      from steward.directories d, lateral (select ${isBelieved} as believed) b
      where d.zoom_account_id = ${zoomAccountId}`.execute(db);
   return rows[0] ?? null;
 }
 
-/** Writes what was learned; the newest answer counts. */
+const columnOf = {
+  mediumPerSecond: 'medium_per_second',
+  mediumPerDay: 'medium_per_day',
+  lightPerSecond: 'light_per_second',
+  lightPerDay: 'light_per_day',
+  learnedFrom: 'limits_learned_from',
+} as const satisfies Record<keyof Learned, string>;
+
+/** Writes what was learned; the newest answer counts. What is no longer believed goes, or it would be believed again. */
 export async function saveLearned(db: Kysely<DB>, zoomAccountId: string, learned: Learned): Promise<void> {
-  await db
-    .updateTable('steward.directories')
-    .set({
-      limits_learned_at: sql`steward.now()`,
-      ...(learned.mediumPerSecond === undefined ? {} : { medium_per_second: learned.mediumPerSecond }),
-      ...(learned.mediumPerDay === undefined ? {} : { medium_per_day: learned.mediumPerDay }),
-      ...(learned.lightPerSecond === undefined ? {} : { light_per_second: learned.lightPerSecond }),
-      ...(learned.lightPerDay === undefined ? {} : { light_per_day: learned.lightPerDay }),
-      ...(learned.learnedFrom === undefined ? {} : { limits_learned_from: learned.learnedFrom }),
-    })
-    .where('zoom_account_id', '=', zoomAccountId)
-    .execute();
+  const set = (Object.keys(columnOf) as (keyof Learned)[]).map((name) => {
+    const column = sql.ref(columnOf[name]);
+    return learned[name] === undefined
+      ? sql`${column} = case when ${isBelieved} then ${column} end`
+      : sql`${column} = ${learned[name]}`;
+  });
+  await sql`
+    update steward.directories set limits_learned_at = steward.now(), ${sql.join(set)}
+     where zoom_account_id = ${zoomAccountId}`.execute(db);
 }
 
 /** Learns from one answer to a call of that label, if it teaches anything. Answers without headers cost nothing. */

@@ -96,12 +96,16 @@ async function swap(trx: Transaction<DB>, walk: Walk, hashKeyId: string): Promis
     select steward.swap_directory(${zoomAccountId}, ${walkId}, walk_started_at) as changed
       from steward.directories where zoom_account_id = ${zoomAccountId}`.execute(trx);
   const changed = swapped.rows[0]?.changed ?? 0;
+  // A walk may have begun under another key, in another process: then the copy is not yet one of this key.
   const { rows } = await sql<{ users: number }>`
-    update steward.directories
-       set synced_at = walk_started_at, swapped_at = steward.now(), refused = null, hash_key_id = ${hashKeyId}, walk_id = null, walk_status = null, walk_page_token = null,
-           walk_started_at = null, walk_lease_until = null,
-           users = (select count(*) from steward.directory_users where zoom_account_id = ${zoomAccountId})
-     where zoom_account_id = ${zoomAccountId} returning users`.execute(trx);
+    update steward.directories d
+       set synced_at = walk_started_at, swapped_at = steward.now(), refused = null,
+           hash_key_id = case when copy.others = 0 then ${hashKeyId} end, walk_id = null, walk_status = null, walk_page_token = null,
+           walk_started_at = null, walk_lease_until = null, users = copy.users
+      from (select count(*) as users,
+                   count(*) filter (where starts_with(address_key, '#') and not starts_with(address_key, ${`#${hashKeyId}.`})) as others
+              from steward.directory_users where zoom_account_id = ${zoomAccountId}) copy
+     where zoom_account_id = ${zoomAccountId} returning d.users`.execute(trx);
   const runs = await sayLook(trx, zoomAccountId, changed);
   return { state: 'done', users: rows[0]?.users ?? 0, changed, runs };
 }

@@ -111,14 +111,19 @@ async function walkOn({ deps, grantId, pager, options }: Walking, from: Walk): P
   const until = performance.now() + (options.sliceMs ?? 1_000);
   const sliceOver = (): boolean => performance.now() >= until || options.signal?.aborted === true;
   let walk = from;
+  let pages = 0;
   let failed = 0;
+  let failure: ZoomFailure | null = null;
   /** the page at `walk`, asked for while the one before was written */
   let ahead: Promise<PageResult> | null = null;
   try {
-    for (let pages = 0; ; pages += 1) {
+    for (;;) {
       if (walk.status === 'complete') return finishWalk(deps, walk, grantId);
       if (ahead === null) {
-        if (pages > 0 && sliceOver()) {
+        if ((pages > 0 || failure !== null) && sliceOver()) {
+          // A slice without a page is no progress: the job's retry waits longer each time, the next slice would not.
+          if (pages === 0 && failure !== null && options.signal?.aborted !== true)
+            return endPageFailed(deps, walk, failure, pages);
           await yieldWalk(deps.db, walk);
           return { state: 'more', pages };
         }
@@ -137,7 +142,7 @@ async function walkOn({ deps, grantId, pager, options }: Walking, from: Walk): P
         };
       }
       if (!got.answer.ok) {
-        const { failure } = got.answer;
+        failure = got.answer.failure;
         if (mayPass.has(failure.kind) && failed < retriesAPage) {
           failed += 1;
           continue;
@@ -145,6 +150,7 @@ async function walkOn({ deps, grantId, pager, options }: Walking, from: Walk): P
         return endPageFailed(deps, walk, failure, pages);
       }
       failed = 0;
+      failure = null;
       const { users, nextPageToken } = got.answer.value;
       const next = placeAfter(walk, nextPageToken);
       const calls = pager.takeCalls();
@@ -158,6 +164,7 @@ async function walkOn({ deps, grantId, pager, options }: Walking, from: Walk): P
       if (callsToday === null) return { state: 'busy' };
       pager.setCallsToday(callsToday);
       walk = { ...walk, ...next };
+      pages += 1;
     }
   } finally {
     // What was asked for is answered, or given up, before anybody else walks or the process ends.

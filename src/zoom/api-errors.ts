@@ -70,9 +70,9 @@ function saidBy(answer: HttpAnswer): Said | null {
   }
 }
 
-/** Milliseconds until 00:00 UTC by the clock of whoever answered: then daily limits start again. */
+/** Milliseconds until 00:00 UTC by the clock of whoever answered, a day at most: then daily limits start again. */
 const untilMidnightMs = (answer: HttpAnswer, nowMs: number): number =>
-  dayMs - (answerTimeMs(answer.headers, nowMs) % dayMs);
+  dayMs - (((answerTimeMs(answer.headers, nowMs) % dayMs) + dayMs) % dayMs);
 
 function rateLimited(
   answer: HttpAnswer,

@@ -13,8 +13,8 @@ export type RateLimitSaid = {
   readonly remaining: number | null;
 };
 
-/** Beyond these a number is nonsense: no plan is near them. */
-const sane = { second: { least: 1, most: 1_000 }, day: { least: 100, most: 100_000_000 } } as const;
+/** Beyond these a number is nonsense: no plan is near them. A hundred a day is what one host may create, not an account. */
+const sane = { second: { least: 1, most: 1_000 }, day: { least: 1_000, most: 100_000_000 } } as const;
 /** Without a type the size says it: Zoom's limits a second are far below, those a day far above. */
 const surelyASecond = 200;
 const surelyADay = 1_000;

@@ -99,6 +99,8 @@ test.each([
   [{ type: 'QPS', limit: '6e1' }, null],
   [{ type: 'QPS', limit: '60', remaining: '61' }, null],
   [{ type: 'Daily-limit', limit: '3' }, null],
+  // What one host may create a day is no limit of the account.
+  [{ type: 'Daily-limit', limit: '100' }, null],
   [{}, null],
 ])('headers %j say %j', (headers, said) => {
   const named = Object.fromEntries(Object.entries(headers).map(([name, text]) => [`x-ratelimit-${name}`, text]));

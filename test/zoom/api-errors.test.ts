@@ -110,6 +110,7 @@ describe('429', () => {
       'host_daily_limit',
       60_000,
     ],
+    ['daily by a clock before 1970', daily, { date: 'Wed, 31 Dec 1969 23:00:00 GMT' }, 'rate_limited', 3_600_000],
   ])('%s', (_name, message, headers, kind, retryAfterMs) => {
     expect(classify(429, { code: 429, message }, 'host', headers)).toMatchObject({
       kind,
