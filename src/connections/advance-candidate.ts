@@ -12,11 +12,10 @@ import { settlePending } from './settle-pending.ts';
 import { judge, type Verdict } from './verdict.ts';
 
 /**
- * Waits longer the older the candidate is: 5 seconds at first, 10 minutes at most – 10 seconds where a walk is under way,
- * whose end should be seen by the one who waits for it.
+ * Waits longer the older the candidate is: 5 seconds at first, 10 minutes at most. Also for a walk, whose end asks for a look
+ * itself: a look is three calls at Zoom, and a walk may wait a day for what Zoom allows the account in one.
  */
-const backOff = (on: 'zoom' | 'directory' | 'identity') =>
-  sql<Date>`steward.now() + least(${on === 'directory' ? 10 : 600} * interval '1 second', greatest(interval '5 seconds', (steward.now() - created_at) / 2))`;
+const backOff = sql<Date>`steward.now() + least(interval '10 minutes', greatest(interval '5 seconds', (steward.now() - created_at) / 2))`;
 
 async function postpone(
   deps: ConnectionDeps,
@@ -26,7 +25,7 @@ async function postpone(
   const row = await deps.db
     .updateTable('steward.candidates')
     .set({
-      look_due_at: backOff(wait.on),
+      look_due_at: backOff,
       ...(wait.verdict ? { state: 'waiting', verdict: JSON.stringify(wait.verdict) } : {}),
     })
     .where('id', '=', candidateId)
