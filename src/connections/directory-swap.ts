@@ -6,7 +6,7 @@ import { startOrganizationRun } from '../db/run-repository.ts';
 import type { DB } from '../db/schema.ts';
 import type { DirectoryDeps, DirectorySync } from './directory-sync-result.ts';
 import { dropWalk, type Walk } from './directory-walk-repository.ts';
-import { findMoved, type Loss, oweLooks } from './moved-users.ts';
+import { findMoved, keepOthers, type Loss, oweLooks } from './moved-users.ts';
 
 /** A walk that loses this share of the matched users does not replace the copy (behaviour §9). */
 const lostShareAtMost = 0.1;
@@ -27,7 +27,7 @@ export async function finishWalk(deps: DirectoryDeps, walk: Walk, grantId: strin
   );
   const loss = rows[0] as Loss;
   const short = loss.lost > 0 && loss.lost >= loss.matched * lostShareAtMost;
-  const kept = short ? [] : await findMoved(deps, walk, grantId, loss);
+  const unanswered = short ? [] : await findMoved(deps, walk, grantId, loss);
   const believed = !short || ((await lastedLong(deps, walk)) && (await reallyGone(deps, grantId, loss.sample)));
   return deps.db.transaction().execute(async (trx): Promise<DirectorySync> => {
     const held = await trx
@@ -40,8 +40,9 @@ export async function finishWalk(deps: DirectoryDeps, walk: Walk, grantId: strin
       .executeTakeFirst();
     if (!held) return { state: 'busy' };
     if (!believed) return refuse(trx, walk, loss);
+    const kept = short || loss.lost <= loss.sample.length ? [] : await keepOthers(trx, walk, loss.sample);
     const swapped = await swap(trx, walk, deps.vault.activeKeyId);
-    await oweLooks(trx, walk, kept);
+    await oweLooks(trx, walk, [...unanswered, ...kept]);
     return swapped;
   });
 }

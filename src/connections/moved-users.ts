@@ -16,13 +16,15 @@ const lookEveryMs = 1_000;
  * Lists shift while they are read: whoever comes to an earlier page, or to a state that was listed before, is in none. So
  * matched users that a walk has not seen are asked about singly – the sample at once –, and staged as Zoom says, or – if it
  * says nothing – as they were. Only who Zoom says is gone goes.
- * @returns who was kept as they were without being asked about: their looks are owed (`oweLooks`)
+ * @returns those of whom it said nothing
  */
 export async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string, loss: Loss): Promise<string[]> {
+  const unanswered: string[] = [];
   for (const userId of loss.sample) {
     const got = await deps.grants.call(grantId, (auth) => deps.api.user(auth, userId));
     const answer = got.kind === 'answer' ? got.answer : null;
     if (answer && !answer.ok && answer.failure.kind === 'not_found') continue;
+    if (!answer?.ok) unanswered.push(userId);
     const { email, type, status, accountId } = answer?.ok
       ? answer.value
       : { email: null, type: null, status: null, accountId: null };
@@ -36,11 +38,14 @@ export async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string
        where d.zoom_account_id = ${walk.zoomAccountId} and d.user_key = ${userId} and w.walk_id = ${walk.walkId}
       on conflict do nothing`.execute(deps.db);
   }
-  return loss.lost > loss.sample.length ? keepOthers(deps, walk, loss.sample) : [];
+  return unanswered;
 }
 
-/** Stages everybody else who is missing as they were: nobody loses a match because too many were missing to ask about. */
-async function keepOthers({ db }: DirectoryDeps, walk: Walk, asked: readonly string[]): Promise<string[]> {
+/**
+ * Stages everybody else who is missing as they were: nobody loses a match because too many were missing to ask about. In the
+ * transaction of the swap, so that who is kept unasked is owed a look (`oweLooks`), whoever dies on the way.
+ */
+export async function keepOthers(trx: Transaction<DB>, walk: Walk, asked: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
     select w.walk_id, d.user_key, d.zoom_user_id, d.address_key, d.address_key, d.status, d.user_type
@@ -49,7 +54,7 @@ async function keepOthers({ db }: DirectoryDeps, walk: Walk, asked: readonly str
       join steward.directory_users d on d.zoom_account_id = w.zoom_account_id and d.user_key = any(missing.sample)
      where w.zoom_account_id = ${walk.zoomAccountId} and w.walk_id = ${walk.walkId} and d.user_key <> all(${[...asked]}::text[])
     on conflict do nothing
-    returning user_key as id`.execute(db);
+    returning user_key as id`.execute(trx);
   return rows.map(({ id }) => id);
 }
 

@@ -460,15 +460,18 @@ describe('users who move while they are listed', () => {
   });
 
   it('stay as they were if Zoom does not say what became of them', async () => {
-    const { sync, scripted, stored, match, account } = await setting();
+    const { db, sync, scripted, stored, match, account } = await setting();
     await match();
     scripted.zoom.users.splice(
       scripted.zoom.users.findIndex(({ id }) => id === `${account}-u3`),
       1,
     );
     scripted.zoom.override['user'] = () => failure('server', { status: 503 });
+    await sql`delete from steward.outbox`.execute(db);
     expect(await sync()).toMatchObject({ state: 'done', users: 21, changed: 0 });
     expect(await stateOf(stored, `${account}-u3`)).toBe('active');
+    // And are asked about again soon, not only when the next walk misses them.
+    expect((await owed(db)).flatMap(({ payload }) => payload['zoomUserId'] ?? [])).toEqual([`${account}-u3`]);
   });
 
   it('of many who are missing, those beyond the first twenty stay until Zoom was asked about each of them', async () => {
@@ -481,6 +484,11 @@ describe('users who move while they are listed', () => {
     expect(missing).toHaveLength(22);
     scripted.zoom.users = scripted.zoom.users.filter(({ id }) => !missing.includes(id));
     await sql`delete from steward.outbox`.execute(db);
+    // Whoever dies in the swap leaves nobody kept and forgotten.
+    await sql`alter table steward.directory_lookups rename to gone`.execute(db);
+    await expect(sync()).rejects.toThrow('directory_lookups');
+    await sql`alter table steward.gone rename to directory_lookups`.execute(db);
+    await advanceClock(db, '121 seconds');
     expect(await sync()).toMatchObject({ state: 'done' });
     const keys = (await stored()).map((row) => row.user_key);
     const kept = missing.sort().slice(20);
