@@ -70,6 +70,9 @@ language sql stable parallel safe as $$
                 from steward.zoom_user_mappings z
                 join steward.directory_users u on u.zoom_account_id = z.zoom_account_id and u.user_key = z.zoom_user_id
                where z.organization_id = organization and z.member_id = w.id and z.zoom_account_id = account
+                 -- What a pair of domains made is the weakest: also before a look has ended it.
+                 and (z.origin = 'person' or b.key is null or not exists (
+                   select from steward.directory_users o where o.zoom_account_id = account and o.address_key = b.key))
                limit 1) mu on true
             left join lateral (
               select u.user_key, u.status, u.user_type, u.address_key

@@ -85,7 +85,7 @@ language sql stable parallel safe as $$
                    where (k.organization_id, k.member_id) > (organization, after) and (k.organization_id, k.member_id) <= (organization, up_to)) s
                   on s.member_id = b.id
                 left join (
-                  select z.member_id, u.user_key, u.status, u.user_type
+                  select z.member_id, z.origin, u.user_key, u.status, u.user_type
                     from steward.zoom_user_mappings z
                    cross join lateral (
                      select d.user_key, d.status, d.user_type from steward.directory_users d
@@ -94,6 +94,9 @@ language sql stable parallel safe as $$
                    where z.zoom_account_id = account
                      and (z.organization_id, z.member_id) > (organization, after) and (z.organization_id, z.member_id) <= (organization, up_to)) mu
                   on mu.member_id = b.id
+                 -- What a pair of domains made is the weakest: also before a look has ended it.
+                 and (mu.origin = 'person' or b.key is null or not exists (
+                   select from steward.directory_users o where o.zoom_account_id = account and o.address_key = b.key limit 1))
                 left join lateral (
                   select u.user_key, u.status, u.user_type, u.address_key
                     from steward.directory_users u

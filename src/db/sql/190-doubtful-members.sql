@@ -23,7 +23,7 @@ language sql stable parallel safe as $$
     left join (
       select c.member_id from steward.opt_outs c where c.organization_id = organization) o on o.member_id = m.id
     left join (
-      select z.member_id, d.user_key, d.status, d.user_type
+      select z.member_id, z.origin, d.user_key, d.status, d.user_type
         from steward.zoom_user_mappings z
         join steward.directory_users d on d.zoom_account_id = account and d.user_key = z.zoom_user_id
        where z.organization_id = organization and z.zoom_account_id = account) z on z.member_id = m.id
@@ -49,6 +49,7 @@ language sql stable parallel safe as $$
      and (z.member_id is null or f.match = 'mapping')
      and case f.match
            when 'mapping' then z.user_key = f.zoom_user_key and z.status = f.zoom_status and z.user_type = f.zoom_type
+                               and (z.origin = 'person' or u.user_key is null)
            when 'email' then u.user_key = f.zoom_user_key and u.zoom_user_id is not null and u.status = f.zoom_status and u.user_type = f.zoom_type
            when 'not_verified' then f.address_key is null
            when 'none' then u.user_key is null and ((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since or k.address_key is not null)

@@ -129,7 +129,7 @@ async function setting(names: readonly string[], { users = 4 } = {}) {
 
 describe('two domains that mean the same people', () => {
   it('match whom nothing else matches, as the preview said: told, audited, looked at', async () => {
-    const { db, change, request, matches, run, organizationId, organization, group } = await setting([
+    const { db, change, request, matches, run, organizationId, organization, group, account } = await setting([
       'user0',
       'user1',
       'user2',
@@ -180,6 +180,30 @@ describe('two domains that mean the same people', () => {
       db,
     );
     expect(doubtful.rows).toEqual([]);
+
+    // Zoom has somebody at their own address, and no look has come by: whoever asks hears that, and a plan looks anew.
+    await sql`
+      insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+      values (${account}, 'own', 'own', ${user0!.email}, 'active', 2, steward.now())`.execute(db);
+    const { rows: heard } = await sql<{ how: string; user: string | null }>`
+      select 'one' as how, l.zoom_user_key as "user" from steward.live_facts(${organizationId}, array[${user0!.id}]::uuid[]) l
+       union all
+      select 'range', l.zoom_user_key
+        from steward.organization_facts(${organizationId}) f,
+             lateral steward.live_facts_between(${organizationId}, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+                                                f.zoom_account_id, f.rollout, f.rollout_groups, f.rollout_domains) l
+       where l.member_id = ${user0!.id}
+       union all
+      select 'doubted', d.member_id::text
+        from steward.organization_facts(${organizationId}) f,
+             lateral steward.doubtful_members(${organizationId}, f.zoom_account_id, f.rollout, f.rollout_groups, f.rollout_domains) d`.execute(
+      db,
+    );
+    expect(heard).toEqual([
+      { how: 'one', user: 'own' },
+      { how: 'range', user: 'own' },
+      { how: 'doubted', user: user0!.id },
+    ]);
   });
 
   it('match nobody where two members or two Zoom users come together; pairs stand alone', async () => {
