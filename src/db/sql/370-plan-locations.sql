@@ -1,7 +1,9 @@
 -- What reconciling an organization's locations would do, or would under assumed facts; reads only, one snapshot.
 -- One row a page, category and kind of event type, with a few examples; whoever asks adds the pages up.
---   remove          Zoom locations go               no_location   … and nothing is left: flagged
---   fallback        … and the fallback is put there unflag        the flag goes: somebody added a location
+--   remove          Zoom locations go, also by the undo of a one-time run that was ordered
+--   no_location     … and nothing is left: flagged
+--   fallback        … and the fallback is put there
+--   unflag          the flag goes: somebody added a location
 --   restore         archived ones come back         offered       would come back if a person accepted
 --   fewer_hosts     round robin keeps Zoom, but some hosts can host now and not then
 --   unserved        Zoom stays, but nobody can host
@@ -76,5 +78,8 @@ begin
     return query
     select p.category, p.kind, p.event_types, p.event_types, p.examples
       from steward.plan_zoom_starts(organization, from_adapter, true, assumed, page_size) p where p.category = 'add';
+  end if;
+  if assumed is null then
+    return query select 'remove', p.kind, p.event_types, p.event_types, p.examples from steward.plan_undo(organization, from_adapter, page_size) p;
   end if;
 end $$;

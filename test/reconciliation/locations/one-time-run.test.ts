@@ -86,6 +86,8 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     ]);
 
     const taken = await undo(w, oneTimeRunId);
+    const planned = await planLocations(w.db, { organizationId: w.organizationId, adapter });
+    expect(planned.removed).toMatchObject({ eventTypes: 3, locations: 3, byKind: { managed: { eventTypes: 1 } } });
     expect(await play(w, taken.runId, 2)).toMatchObject({ counts: { 'locations.undone': 3 } });
     expect(await bytes(w, ids.plain)).toEqual(rest);
     expect(await w.kindsOf(ids.empty)).toEqual([]);
