@@ -121,9 +121,9 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
     tells: ['connection.resumed', 'interrupted'],
   }),
   deadline_inconclusive: row('never', 'never', 'never', '=', 'never'),
+  // Facts do not stand where Zoom goes for good: the preview that was confirmed, or sent with reminders, looked at everybody.
   deadline_failed: row('never', 'never', 'never', 'disconnecting', 'never', {
     run: ['interrupted'],
-    factsStand: true,
     tells: ['connection.disconnecting', 'interrupted'],
     cancels: true,
   }),
@@ -131,7 +131,6 @@ export const transitions: Readonly<Record<ConnectionEvent, Transition>> = {
   vault_unreadable: row('never', 'never', '=', '=', '=', { audited: true }),
   disconnect: row('=', 'none', 'disconnecting', 'disconnecting', '=', {
     run: ['active', 'interrupted'],
-    factsStand: true,
     tells: ['connection.disconnecting', 'active', 'interrupted'],
     audited: true,
     cancels: true,

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { applyTransition } from '../../src/connections/apply-transition.ts';
 import { startOrganizationRun } from '../../src/db/run-repository.ts';
 import { approveRun } from '../../src/reconciliation/hold-run.ts';
+import { previewDisconnect } from '../../src/reconciliation/preview-disconnect.ts';
 import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
 import { resolveMember } from '../../src/reconciliation/resolve-member.ts';
 import { getRun } from '../../src/reconciliation/run-record.ts';
@@ -190,6 +192,30 @@ test('what stands is not looked at again, and only where the run before proves i
     expect(await playRun(database.db, seen)).toMatchObject({ state: 'done', counts: {} }),
   );
   expect(await begin('facts')).toMatchObject({ phase: 'facts' });
+});
+
+test('a disconnect comes to what its preview said, also of what nobody announced', async () => {
+  const org = await fresh();
+  await reconcileAll(database.db, org);
+  await sql`
+    insert into steward_app.personal_connections (member_id, organization_id, state)
+    select id, organization_id, 'connected' from steward_app.members
+     where organization_id = ${org.organizationId} and split_part(email, '@', 1)::integer between 3 and 5`.execute(
+    database.db,
+  );
+  const preview = await previewDisconnect(database.db, { organizationId: org.organizationId, adapter: 'rows' });
+  expect(preview).toMatchObject({ membersLosingHosting: 13, membersKeepingPersonal: 5 });
+  const disconnect = await database.db
+    .transaction()
+    .execute((trx) =>
+      applyTransition(trx, { connectionId: org.connectionId, event: 'disconnect', actor: 'operator:test' }),
+    );
+  const run = disconnect.outcome === 'changed' ? disconnect.runId : null;
+  expect(await playRun(database.db, run ?? '')).toMatchObject({ state: 'done', counts: { 'members.canHostLost': 13 } });
+  expect(await storedResults(database.db, org.organizationId)).toEqual({
+    'none/no_connection': 15,
+    'personal/can_host': 5,
+  });
 });
 
 test('what a held run found is not stood on: people who came back keep Zoom without a word', async () => {
