@@ -99,22 +99,29 @@ export async function mergeSettings(
 ): Promise<{ readonly before: OrganizationSettings; readonly after: OrganizationSettings }> {
   const before = await readSettings(db, organizationId);
   const merged = { ...before, ...changes };
-  const { rows } = await sql<{ domains: string[]; strangers: number; fallback: boolean; host: boolean }>`
-    select coalesce((select array_agg(distinct domain order by domain) from (
-             select split_part(steward.address_key('x@' || trim(leading '@' from trim(given))), '@', 2) as domain
-               from unnest(${[...merged.rolloutDomains]}::text[]) given) d where domain <> ''), '{}') as domains,
+  const { rows } = await sql<{
+    domains: string[];
+    blank: boolean;
+    strangers: number;
+    fallback: boolean;
+    host: boolean;
+  }>`
+    select coalesce(d.domains, '{}') as domains, coalesce(d.blank, false) as blank,
            (select count(*)::int from unnest(${[...merged.rolloutGroups]}::uuid[]) g
              where not exists (select from steward_app.groups a where a.id = g and a.organization_id = ${organizationId})) as strangers,
            ${merged.fallbackLocation === null} or steward.usable_fallback(${JSON.stringify(merged.fallbackLocation)}::jsonb) is not null as fallback,
            ${merged.sharedHost}::text is null or ${merged.sharedHost}::text is not distinct from ${before.sharedHost}::text
              or exists (select from steward.org_connections c join steward.directory_users u using (zoom_account_id)
                          where c.organization_id = ${organizationId} and u.zoom_user_id = ${merged.sharedHost}::text
-                           and u.status = 'active' and u.user_type in (1, 2)) as host`.execute(db);
-  const { domains, strangers, fallback, host } = rows[0] as (typeof rows)[0] & object;
+                           and u.status = 'active' and u.user_type in (1, 2)) as host
+      from (select array_agg(distinct domain order by domain) as domains, bool_or(domain = '') as blank
+              from (select split_part(steward.address_key('x@' || trim(leading '@' from trim(given))), '@', 2)
+                      from unnest(${[...merged.rolloutDomains]}::text[]) given) g (domain)) d`.execute(db);
+  const { domains, blank, strangers, fallback, host } = rows[0] as (typeof rows)[0] & object;
   const after: OrganizationSettings = { ...merged, rolloutDomains: domains };
   const problems = [
     ...(strangers > 0 ? [`rolloutGroups: expected groups of the organization, got ${strangers} others`] : []),
-    ...(domains.length < new Set(merged.rolloutDomains).size ? ['rolloutDomains: expected domains like acme.com'] : []),
+    ...(blank ? ['rolloutDomains: expected domains like acme.com'] : []),
     ...(after.rollout === 'groups' && after.rolloutGroups.length === 0 ? ['rolloutGroups: expected at least one'] : []),
     ...(after.rollout === 'domains' && domains.length === 0 ? ['rolloutDomains: expected at least one'] : []),
     ...(fallback ? [] : ['fallbackLocation: expected a kind of location that is not Zoom']),

@@ -107,7 +107,10 @@ describe('settings of an organization', () => {
     const { db, organization, change, row, runs } = await setting();
     const before = await row();
     const confirm = { generation: before.generation, typedName: organization.name };
-    const narrow = { rollout: 'domains', rolloutDomains: ['Sales.EXAMPLE', '@bücher.example'] } as const;
+    const narrow = {
+      rollout: 'domains',
+      rolloutDomains: ['Sales.EXAMPLE', '@bücher.example', 'sales.example'],
+    } as const;
     await expect(change(narrow)).rejects.toMatchObject({ code: 'confirmation_missing' });
     await expect(change(narrow, { confirm: { ...confirm, typedName: 'x' } })).rejects.toMatchObject({
       code: 'name_mismatch',
