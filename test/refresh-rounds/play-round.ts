@@ -29,7 +29,7 @@ export type Stage = {
   readonly databaseUrl: string;
   readonly zoom: SimulatedZoom;
   /** what goes on after its round; to be waited for before the database goes */
-  readonly afterwards: Promise<void>[];
+  readonly afterwards: Promise<unknown>[];
 };
 
 type Strike = {
@@ -94,10 +94,12 @@ async function strike(stage: Stage, { fate, grantId, callers, others }: Strike):
   else await mortal.grants.settle();
   if (added && fate.also === 'late_act') {
     control.releaseFault(added);
-    await until('Zoom to act late', () => rotationsOf(stage) > 0);
+    // Rotated or, where Zoom keeps the refresh token, renewed.
+    await until('Zoom to act late', () => refreshCalls(stage).some(({ did }) => did.length > 0));
   }
-  // Whoever asked a dead process hears nothing.
-  if (!mortal.isDead()) await Promise.all(asking);
+  // Whoever asked a dead process hears nothing, and looks at the database until its patience is over.
+  if (mortal.isDead()) stage.afterwards.push(Promise.race([Promise.allSettled(asking), sleep(1_000)]));
+  else await Promise.all(asking);
 }
 
 /** Asks Zoom itself about the refresh token of a grant that was given up: the round is over, it may cost the token. */
