@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import { createTable, type TableSpec } from './table.ts';
+import { addColumns, createTable, type TableSpec } from './table.ts';
 
 const tables: TableSpec[] = [
   {
@@ -65,12 +65,8 @@ const added: Readonly<Record<string, Readonly<Record<string, readonly [string, s
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const table of tables) for (const statement of createTable(table)) await sql.raw(statement).execute(db);
-  for (const [table, columns] of Object.entries(added)) {
-    for (const [name, [definition, comment]] of Object.entries(columns)) {
-      await sql.raw(`alter table ${table} add column ${name} ${definition}`).execute(db);
-      await sql.raw(`comment on column ${table}.${name} is '${comment}'`).execute(db);
-    }
-  }
+  for (const [table, columns] of Object.entries(added))
+    for (const statement of addColumns(table, columns)) await sql.raw(statement).execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {

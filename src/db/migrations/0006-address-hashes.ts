@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { addColumns } from './table.ts';
 
 /** table → column → [definition, comment] */
 const added: Readonly<Record<string, Readonly<Record<string, readonly [string, string]>>>> = {
@@ -23,12 +24,8 @@ const comment = (column: string, text: string | null) =>
   sql.raw(`comment on column ${column} is ${text === null ? 'null' : `'${text.replaceAll("'", "''")}'`}`);
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const [table, columns] of Object.entries(added)) {
-    for (const [name, [definition, text]] of Object.entries(columns)) {
-      await sql.raw(`alter table ${table} add column ${name} ${definition}`).execute(db);
-      await comment(`${table}.${name}`, text).execute(db);
-    }
-  }
+  for (const [table, columns] of Object.entries(added))
+    for (const statement of addColumns(table, columns)) await sql.raw(statement).execute(db);
   await comment('steward.directory_users.address_key', addressComment).execute(db);
   await comment('steward.directory_users.user_key', userComment).execute(db);
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import { createTable, type TableSpec } from './table.ts';
+import { addColumns, createTable, type TableSpec } from './table.ts';
 
 const tables: TableSpec[] = [
   {
@@ -44,10 +44,7 @@ const added: Readonly<Record<string, readonly [string, string]>> = {
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const table of tables) for (const statement of createTable(table)) await sql.raw(statement).execute(db);
-  for (const [name, [definition, comment]] of Object.entries(added)) {
-    await sql.raw(`alter table steward.events add column ${name} ${definition}`).execute(db);
-    await sql.raw(`comment on column steward.events.${name} is '${comment}'`).execute(db);
-  }
+  for (const statement of addColumns('steward.events', added)) await sql.raw(statement).execute(db);
   const statements = [
     'drop index steward.events_undelivered',
     // Positions, not transaction ids, keep readers from passing what commits late.

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { addColumns } from './table.ts';
 
 /** table → column → [definition, comment] */
 const added: Readonly<Record<string, Readonly<Record<string, readonly [string, string]>>>> = {
@@ -20,12 +21,8 @@ const added: Readonly<Record<string, Readonly<Record<string, readonly [string, s
 const index = 'create index grants_consented on steward.grants (consented_at)';
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const [table, columns] of Object.entries(added)) {
-    for (const [name, [definition, comment]] of Object.entries(columns)) {
-      await sql.raw(`alter table ${table} add column ${name} ${definition}`).execute(db);
-      await sql.raw(`comment on column ${table}.${name} is '${comment}'`).execute(db);
-    }
-  }
+  for (const [table, columns] of Object.entries(added))
+    for (const statement of addColumns(table, columns)) await sql.raw(statement).execute(db);
   await sql.raw(index).execute(db);
 }
 

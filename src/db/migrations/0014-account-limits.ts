@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { addColumns } from './table.ts';
 
 /** column of steward.directories → [definition, comment] */
 const added: Readonly<Record<string, readonly [string, string]>> = {
@@ -23,10 +24,7 @@ const added: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const [name, [definition, comment]] of Object.entries(added)) {
-    await sql.raw(`alter table steward.directories add column ${name} ${definition}`).execute(db);
-    await sql.raw(`comment on column steward.directories.${name} is '${comment}'`).execute(db);
-  }
+  for (const statement of addColumns('steward.directories', added)) await sql.raw(statement).execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {

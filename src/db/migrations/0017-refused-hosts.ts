@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { addColumns } from './table.ts';
 
 /** column of steward.call_breakers → [definition, comment] */
 const added: Readonly<Record<string, readonly [string, string]>> = {
@@ -8,10 +9,7 @@ const added: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const [name, [definition, comment]] of Object.entries(added)) {
-    await sql.raw(`alter table steward.call_breakers add column ${name} ${definition}`).execute(db);
-    await sql.raw(`comment on column steward.call_breakers.${name} is '${comment}'`).execute(db);
-  }
+  for (const statement of addColumns('steward.call_breakers', added)) await sql.raw(statement).execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {

@@ -29,3 +29,11 @@ export function createTable(spec: TableSpec): string[] {
     ...(spec.indexes ?? []),
   ];
 }
+
+/** The statements that add columns to a table, each with its comment, in order. */
+export function addColumns(table: string, columns: TableSpec['columns']): string[] {
+  return Object.entries(columns).flatMap(([name, [definition, comment]]) => [
+    `alter table ${table} add column ${name} ${definition}`,
+    `comment on column ${table}.${name} is ${quote(comment)}`,
+  ]);
+}
