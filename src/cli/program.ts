@@ -5,7 +5,7 @@ import { commands } from './command-list.ts';
 import { type ExitCode, exitCodes, refusals } from './exit-codes.ts';
 
 const examples = `Examples:
-  $ zoom-steward demo                        the whole story on a fresh database, about a minute
+  $ zoom-steward demo                        the whole story on a fresh database, under a minute
   $ zoom-steward dev                         everything on this machine, with a Zoom that is simulated
   $ zoom-steward status                      who cannot host because of us, now
   $ zoom-steward explain MEMBER              which rule decided, from which facts

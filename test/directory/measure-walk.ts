@@ -10,7 +10,7 @@ import { createControlClient } from '../../src/simulator/control-client.ts';
 import { connectAccount, servicesAt, walkAccount } from './connect-account.ts';
 
 const sampleMs = 100;
-/** Garbage is collected before every so-manieth look: what is left is held. */
+/** Garbage is collected before every so many looks: what is left is held. */
 const collectEvery = 5;
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
