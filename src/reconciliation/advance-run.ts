@@ -164,7 +164,7 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
       run.phase === 'facts' && (begins ? await nothingToWeigh(trx, run) : before?.alsoResults === true);
     const limit = before?.chunk ?? settings.chunkSize;
     const nothingGoes = run.phase === 'locations' && (begins ? known.mayGo === false : before?.nothingGoes === true);
-    const request = { run, facts, adapter: settings.adapter, limit, alsoResults, mayGo: !nothingGoes };
+    const request = { run, facts, adapter: settings.adapter, limit, upTo: null, alsoResults, mayGo: !nothingGoes };
     const total = begins ? await phase.total(trx, request) : (before?.total ?? null);
     const chunkMs = settings.chunkMs * (alsoResults ? onePassFactor : 1);
     const startedAt = performance.now();

@@ -23,6 +23,8 @@ export type LocationsChunkRequest = {
   readonly adapter: LocationAdapter;
   /** last key of the chunk before; null at the start */
   readonly afterEventTypeId: string | null;
+  /** last key there is for it; not said, or null: the organization's last */
+  readonly upToEventTypeId?: string | null;
   /** event types at most */
   readonly limit: number;
   /** whether anything could be taken at all (see `zoomMayGo`); not said: maybe */
@@ -47,10 +49,10 @@ const columns = sql`
  * transaction. Events wait until `tellLocationChanges`. Waits for edits of the main app under way.
  */
 export async function locationsChunk(trx: Transaction<DB>, request: LocationsChunkRequest): Promise<LocationsChunk> {
-  const { organizationId, runId, adapter, afterEventTypeId, limit, mayGo = true } = request;
+  const { organizationId, runId, adapter, afterEventTypeId, upToEventTypeId = null, limit, mayGo = true } = request;
   const { rows } = await sql<{ lastEventTypeId: string | null; eventTypes: number } & LocationCounts>`
     select last_event_type_id as "lastEventTypeId", event_types as "eventTypes", ${columns}
-      from steward.reconcile_locations_page(${organizationId}, ${runId}, ${adapter}, ${afterEventTypeId}, ${limit}, ${mayGo})`.execute(
+      from steward.reconcile_locations_page(${organizationId}, ${runId}, ${adapter}, ${afterEventTypeId}, ${limit}, ${mayGo}, ${upToEventTypeId})`.execute(
     trx,
   );
   const { lastEventTypeId, eventTypes, ...counts } = rows[0] as (typeof rows)[number];

@@ -3,7 +3,7 @@ import type { DB } from '../db/schema.ts';
 import { bookingsChunk, writePersonalBookings } from './bookings-chunk.ts';
 import { addCounts, type Counts, prefixCounts } from './counts.ts';
 import { finishRun } from './finish-run.ts';
-import { firstKey } from './key-range.ts';
+import { inRange } from './key-range.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { locationsChunk } from './locations-apply.ts';
 import type { OrganizationFacts } from './organization-facts.ts';
@@ -19,6 +19,8 @@ export type PhaseRequest = {
   readonly adapter: LocationAdapter;
   /** rows at most */
   readonly limit: number;
+  /** the last key of the phase, or of this part of it; null: there is no bound */
+  readonly upTo: string | null;
   /** the pass over the facts writes the results as well, and the phase of the members falls away */
   readonly alsoResults: boolean;
   /** whether any Zoom location could be taken; else the phase of the locations only looks for what returns */
@@ -52,14 +54,14 @@ async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: num
  */
 const factsPhase: Phase = {
   next: 'members',
-  async chunk(trx, { run, facts, limit, alsoResults }) {
+  async chunk(trx, { run, facts, limit, upTo, alsoResults }) {
     const { last, looked, counts } = await writeMemberChunk(trx, {
       facts,
-      after: run.cursor,
+      range: { after: run.cursor, upTo },
       limit,
       runId: alsoResults ? run.id : null,
     });
-    const range = { after: run.cursor, upTo: last };
+    const range = { after: run.cursor, upTo: last ?? upTo };
     return {
       cursor: last,
       looked,
@@ -75,18 +77,19 @@ const factsPhase: Phase = {
 /** Results by ranges of keys; the last range has no end, so that results without facts are found. */
 const membersPhase: Phase = {
   next: 'locations',
-  async chunk(trx, { run, facts, limit }) {
+  async chunk(trx, { run, facts, limit, upTo }) {
     await keepToIndexes(trx);
     const { rows } = await sql<{ last: string | null; n: number }>`
       select max(member_id::text)::uuid as last, count(*) as n
         from (select member_id from steward.member_facts
-               where organization_id = ${run.organizationId} and member_id > ${run.cursor ?? firstKey}::uuid
+               where organization_id = ${run.organizationId} and ${inRange(sql.ref('member_id'), { after: run.cursor, upTo })}
                order by member_id limit ${limit}) page`.execute(trx);
     const { last, n } = rows[0] as { last: string | null; n: number };
-    const range = { after: run.cursor, upTo: n < limit ? null : last };
+    const next = n < limit ? null : last;
+    const range = { after: run.cursor, upTo: next ?? upTo };
     const counts = await writeMemberRange(trx, { facts, range, runId: run.id });
     return {
-      cursor: range.upTo,
+      cursor: next,
       looked: n,
       counts: addCounts(counts, await writePersonalBookings(trx, run.organizationId, range)),
     };
@@ -102,12 +105,13 @@ const membersPhase: Phase = {
 
 const locationsPhase: Phase = {
   next: 'additions',
-  async chunk(trx, { run, adapter, limit, mayGo }) {
+  async chunk(trx, { run, adapter, limit, upTo, mayGo }) {
     const { lastEventTypeId, eventTypes, counts } = await locationsChunk(trx, {
       organizationId: run.organizationId,
       runId: run.id,
       adapter,
       afterEventTypeId: run.cursor,
+      upToEventTypeId: upTo,
       limit,
       mayGo,
     });

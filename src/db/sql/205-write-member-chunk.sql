@@ -1,12 +1,14 @@
--- Brings the next `most` members (after one; null: from the first) up to date: their stored facts, and with
+-- Brings the next `most` members (after one; null: from the first; up to another; null: to the last) up to date: their stored facts, and with
 -- `results` also who serves them, in one pass; `last` is where the next chunk begins, null at the end. Rows that are right are not touched; rows of people who left go. The
 -- caller holds the organization alone, so nobody else inserts: no row needs "on conflict". Rows come in the order of
 -- their keys: indexes by member then grow at one end.
 -- One plan a session: ranges are hashed, whatever statistics say of them (inside one bucket of a histogram, or without
 -- statistics, a range is estimated as one row, and a nested loop of two ranges never ends); addresses are looked up.
+drop function if exists steward.write_member_chunk(uuid, uuid, integer, text, text, uuid[], text[], boolean, uuid, text, boolean, boolean, text, smallint);
 create or replace function steward.write_member_chunk(
   organization uuid, after uuid, most integer, account text, rollout text, groups uuid[], domains text[],
-  results boolean, run uuid, org_state text, ever_disconnected boolean, allow_opt_out boolean, shared_host text, shared_host_type smallint)
+  results boolean, run uuid, org_state text, ever_disconnected boolean, allow_opt_out boolean, shared_host text, shared_host_type smallint,
+  upto uuid default null)
 returns table (last uuid, looked bigint, "factsWritten" bigint, "factsDeleted" bigint,
                written bigint, deleted bigint, gained bigint, lost bigint, "toPersonal" bigint, "toOrganization" bigint,
                "canHostGained" bigint, "canHostLost" bigint)
@@ -21,7 +23,7 @@ as $$
 #variable_conflict use_column
 declare
   lower constant uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
-  last_key constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  last_key constant uuid := coalesce(upto, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   -- Fewer members left than that: the last range has no end, so that rows of people who left are found.
   page_end constant uuid := (select a.id from steward_app.members a
                               where (a.organization_id, a.id) > (organization, lower) and (a.organization_id, a.id) <= (organization, last_key)

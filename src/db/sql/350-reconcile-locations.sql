@@ -107,9 +107,11 @@ end $$;
 
 -- One chunk of an organization: the next page of event types after a key. last_event_type_id is null at the end. Where
 -- nothing may_go (steward.zoom_may_go), those that have Zoom are not even looked up, only copies that could return and flags.
+-- With a bound the pages end there, as if the organization did.
 drop function if exists steward.reconcile_locations_page(uuid, uuid, text, uuid, integer);
+drop function if exists steward.reconcile_locations_page(uuid, uuid, text, uuid, integer, boolean);
 create or replace function steward.reconcile_locations_page(organization uuid, run uuid, from_adapter text, after uuid, page_size integer,
-                                                           may_go boolean default true)
+                                                           may_go boolean default true, bound uuid default null)
 returns table (last_event_type_id uuid, event_types integer, removed_event_types integer, removed integer, restored_event_types integer,
                restored integer, fallbacks_inserted integer, fallbacks_removed integer, needs_location integer, unflagged integer)
 language plpgsql volatile
@@ -130,10 +132,14 @@ begin
     with_zoom := steward.zoom_event_types_json(organization, start_after, page_size);
   end if;
   select * into page from steward.location_page(organization, start_after, page_size, with_zoom, false);
+  if bound is not null and coalesce(page.upto > bound, true) then
+    page.upto := null;
+    page.event_types := array(select k from unnest(page.event_types) k where k <= bound order by k);
+  end if;
   -- A flag outlives its event type by one pass at most: nobody can give a location to what is deleted or moved away.
   if not (select f.observe from steward.location_facts(organization) f) then
     delete from steward.event_type_flags f
-     where f.organization_id = organization and f.event_type_id > start_after and f.event_type_id <= coalesce(page.upto, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     where f.organization_id = organization and f.event_type_id > start_after and f.event_type_id <= coalesce(page.upto, bound, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        and not exists (select from steward_app.event_types e where e.id = f.event_type_id and e.organization_id = organization);
   end if;
   return query
