@@ -25,9 +25,7 @@ export async function writeMemberChunk(
       ${facts.organizationId}::uuid, ${after}::uuid, ${limit}::integer, ${facts.zoomAccountId}::text, ${facts.rollout}::text,
       ${facts.rolloutGroups}::uuid[], ${facts.rolloutDomains}::text[], ${runId !== null}::boolean, ${runId}::uuid, ${facts.state}::text,
       ${facts.everDisconnected}::boolean, ${facts.allowOptOut}::boolean, ${facts.sharedHost}::text, ${facts.sharedHostType}::smallint,
-      ${upTo}::uuid)`.execute(
-    trx,
-  );
+      ${upTo}::uuid)`.execute(trx);
   const { last, looked, factsWritten, factsDeleted, ...members } = rows[0] as Written;
   const counts = prefixCounts('facts', { written: factsWritten, deleted: factsDeleted });
   return { last, looked, counts: addCounts(counts, prefixCounts('members', members)) };
