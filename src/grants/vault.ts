@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, randomBytes } from 'node:crypto';
 import { StewardError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
@@ -74,6 +74,31 @@ function parseKey(id: string, key: Secret): Buffer {
   return bytes;
 }
 
+const hashBytes = 32;
+const blockBytes = 64;
+/** of a text in UTF-8; addresses are shorter */
+const roomBytes = 960;
+
+/**
+ * HMAC-SHA-256 of texts under one key, in base64url. A walk makes one for every user, and an object of Node's for each would
+ * be twice its cost: here two plain hashes, as RFC 2104 says, over buffers that are made once.
+ */
+function createHasher(key: Buffer): (text: string) => string {
+  const inner = Buffer.alloc(blockBytes + roomBytes, 0x36);
+  const outer = Buffer.alloc(blockBytes + hashBytes, 0x5c);
+  for (const [at, byte] of key.entries()) {
+    inner[at] = byte ^ 0x36;
+    outer[at] = byte ^ 0x5c;
+  }
+  return (text) => {
+    // A unit of UTF-16 is three bytes at most.
+    if (text.length * 3 > roomBytes) return createHmac('sha256', key).update(text).digest('base64url');
+    const end = blockBytes + inner.write(text, blockBytes);
+    outer.write(hash('sha256', inner.subarray(0, end), 'binary'), blockBytes, 'binary');
+    return hash('sha256', outer, 'base64url');
+  };
+}
+
 /**
  * Seals and opens tokens with AES-256-GCM (operations, Security).
  * @param keys the ring, each key 32 bytes in base64; all of them open, only the active one seals
@@ -90,15 +115,13 @@ export function createVault({ keys, activeKeyId }: { keys: readonly VaultKey[]; 
   // What seals does nothing else: hashes have keys of their own, made of those of the ring.
   const hashKeys = [activeKeyId, ...[...ring.keys()].filter((id) => id !== activeKeyId)].map((id) => ({
     id,
-    // As an object, or every hash would make one: six times the work.
-    key: createSecretKey(Buffer.from(hkdfSync('sha256', ring.get(id) as Buffer, '', hashPurpose, keyBytes))),
+    hashOf: createHasher(Buffer.from(hkdfSync('sha256', ring.get(id) as Buffer, '', hashPurpose, keyBytes))),
   }));
   return {
     activeKeyId,
     keyIds: [...ring.keys()],
 
-    pseudonyms: (text) =>
-      hashKeys.map(({ id, key }) => `#${id}.${createHmac('sha256', key).update(text).digest('base64url')}`),
+    pseudonyms: (text) => hashKeys.map(({ id, hashOf }) => `#${id}.${hashOf(text)}`),
 
     seal(secret, place) {
       const iv = randomBytes(ivBytes);

@@ -151,6 +151,8 @@ export function createZoomServer(state: ZoomState, tls?: Tls): Server {
 }
 
 function codeOf(answer: Answer): string | null {
+  // Pages of users are long, and say nothing of the kind.
+  if (answer.status < 400 && !answer.body.includes('"message"')) return null;
   try {
     const said = JSON.parse(answer.body) as Record<string, unknown>;
     const code = answer.status >= 400 || 'message' in said ? (said['code'] ?? said['error']) : undefined;

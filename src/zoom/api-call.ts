@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Secret } from '../secret.ts';
-import { type CallSubject, classifyApiAnswer, networkFailure, type ZoomFailure } from './api-errors.ts';
+import { type CallSubject, classifyApiAnswer, jsonOf, networkFailure, type ZoomFailure } from './api-errors.ts';
 import type { ZoomEndpoints } from './endpoints.ts';
 import { type RateLabel, type RateLimitSaid, readRateLimit } from './rate-limits.ts';
 import { type OnZoomRequest, tellRequest } from './request-event.ts';
@@ -135,13 +135,14 @@ const notAsked = (
 
 function answerOf<T>(call: ApiCall<T>, outcome: HttpOutcome): ZoomAnswer<T> {
   if (outcome.kind !== 'answer') return { ok: false, failure: networkFailure(outcome) };
-  const failure = classifyApiAnswer(outcome.answer, call.subject);
+  const json = jsonOf(outcome.answer);
+  const failure = classifyApiAnswer(outcome.answer, call.subject, Date.now(), json);
   const limit = readRateLimit(outcome.answer.headers, call.label, failure?.per ?? null);
   if (failure) return { ok: false, failure, limit };
-  const { status, body } = outcome.answer;
-  // An answer that is no JSON object was a failure already.
-  const value = call.read(body.length === 0 ? null : JSON.parse(body.toString('utf8')));
+  // One that is no JSON object was a failure already, unless it is empty.
+  const value = call.read(json);
   if (value !== null) return { ok: true, value, limit };
+  const { status } = outcome.answer;
   const detail = `HTTP ${status} without the documented fields`;
   return { ok: false, failure: { kind: 'unexpected', status, code: null, detail, sent: true } };
 }

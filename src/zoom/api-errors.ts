@@ -54,20 +54,24 @@ const noPermission =
 const aboutToken = /(access )?token\b.*\b(expired|invalid|empty|revoked)|invalid (access )?token/i;
 const appOff = /\b(app|application)\b.{0,30}\b(disabled|deactivated|suspended|blocked)\b/i;
 
-/** Code and message of an error body; null if the body is no JSON object. */
-function saidBy(answer: HttpAnswer): Said | null {
+/** The body read as JSON; null if it is none. */
+export function jsonOf({ body }: HttpAnswer): unknown {
   try {
-    const json: unknown = JSON.parse(answer.body.toString('utf8'));
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) return null;
-    const { code, message, errorMessage } = json as Record<string, unknown>;
-    const number = typeof code === 'string' && /^\d{1,6}$/.test(code) ? Number(code) : code;
-    return {
-      code: typeof number === 'number' && Number.isInteger(number) ? number : null,
-      message: typeof message === 'string' ? message : typeof errorMessage === 'string' ? errorMessage : '',
-    };
+    return JSON.parse(body.toString('utf8'));
   } catch {
     return null;
   }
+}
+
+/** Code and message of an error body; null if the body is no JSON object. */
+function saidBy(json: unknown): Said | null {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return null;
+  const { code, message, errorMessage } = json as Record<string, unknown>;
+  const number = typeof code === 'string' && /^\d{1,6}$/.test(code) ? Number(code) : code;
+  return {
+    code: typeof number === 'number' && Number.isInteger(number) ? number : null,
+    message: typeof message === 'string' ? message : typeof errorMessage === 'string' ? errorMessage : '',
+  };
 }
 
 /** Milliseconds until 00:00 UTC by the clock of whoever answered, a day at most: then daily limits start again. */
@@ -132,10 +136,16 @@ function kindOf(answer: HttpAnswer, said: Said | null, subject: CallSubject): Zo
 /**
  * What a whole answer failed of, by its body first: Zoom answers errors with 200 too, and numbers outlive texts.
  * Null: it did not fail.
+ * @param json what `jsonOf` made of it, where it is wanted again: a page of users is long
  */
-export function classifyApiAnswer(answer: HttpAnswer, subject: CallSubject, nowMs = Date.now()): ZoomFailure | null {
+export function classifyApiAnswer(
+  answer: HttpAnswer,
+  subject: CallSubject,
+  nowMs = Date.now(),
+  json = jsonOf(answer),
+): ZoomFailure | null {
   const { status } = answer;
-  const said = saidBy(answer);
+  const said = saidBy(json);
   const success = status >= 200 && status < 300;
   if (success && (answer.body.length === 0 || (said !== null && (said.code === null || said.message === ''))))
     return null;

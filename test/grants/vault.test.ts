@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -101,5 +102,22 @@ describe('vault', () => {
     expect(
       createVault({ keys: [newKey(current.id)], activeKeyId: current.id }).pseudonyms('anna@a.example'),
     ).not.toContain(first);
+  });
+
+  test('hashes are HMAC-SHA-256 under a key made of that of the ring, whatever the length', () => {
+    const vault = createVault({ keys: [current], activeKeyId: current.id });
+    const bytes = Buffer.from(current.key.reveal(), 'base64');
+    const key = Buffer.from(hkdfSync('sha256', bytes, '', 'zoom-steward pseudonyms v1', 32));
+    for (const text of [
+      '',
+      'anna@a.example',
+      'é@a.example',
+      '😀@a.example',
+      '\ud83d@a.example',
+      ...[319, 320, 321].map((n) => '€'.repeat(n)),
+    ])
+      expect(vault.pseudonyms(text)).toEqual([
+        `#${current.id}.${createHmac('sha256', key).update(text).digest('base64url')}`,
+      ]);
   });
 });

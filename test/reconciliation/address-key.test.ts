@@ -1,6 +1,9 @@
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { hashAddresses } from '../../src/connections/address-forms.ts';
+import type { Database } from '../../src/db/database.ts';
+import type { Vault } from '../../src/grants/vault.ts';
 import { useDatabase } from '../support/database.ts';
 
 const database = useDatabase({ max: 2 });
@@ -33,6 +36,31 @@ test.each([
   ['no domain', 'é@', 'é@'],
 ])('%s', async (_, address, key) => {
   expect(await keysOf([address])).toEqual([key]);
+});
+
+test('addresses in plain ASCII get the same keys in the process as in the database, and those in none of it', async () => {
+  const vault = { pseudonyms: (text: string) => [`#${text}`] } as unknown as Vault;
+  const ofProcess = async (db: Database, addresses: readonly (string | null)[]) =>
+    (await hashAddresses(db, vault, addresses)).map(({ key }) => key);
+  const printable = Array.from({ length: 0x7f - 0x20 }, (_, n) => String.fromCharCode(0x20 + n));
+  const plain = [...printable.flatMap((c) => [c, `${c}A@B.example${c}`, `A${c}b@X.example`]), '', '  ', null];
+  const nowhere = null as unknown as Database;
+  expect(await ofProcess(nowhere, plain)).toEqual(await keysOf(plain));
+  const others = [
+    '\tA@B.example\v',
+    'a@b.example\u007f',
+    '\u001fa@b.example',
+    'Ü@Ü.example',
+    '\u00a0',
+    'A@b.example',
+    null,
+    'é@x',
+  ];
+  expect(await ofProcess(database.db, others)).toEqual(await keysOf(others));
+  expect(await hashAddresses(nowhere, vault, ['A@b.example', null])).toEqual([
+    { key: 'a@b.example', hash: '#a@b.example' },
+    { key: null, hash: null },
+  ]);
 });
 
 test('nothing has no key', async () => {
