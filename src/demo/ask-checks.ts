@@ -43,3 +43,33 @@ export async function askChecks(db: Database, moment: Moment, broken: string | n
     });
   return results;
 }
+
+/**
+ * Begins the checks of a moment: once this has resolved, they see the database as it is now, whatever is written while
+ * they are asked. They are asked when `turn` is over, so that two moments do not compare whole tables at once.
+ */
+export async function beginChecks(
+  db: Database,
+  moment: Moment,
+  turn: Promise<unknown>,
+): Promise<{ readonly results: Promise<CheckResult[]> }> {
+  const mine = checks.filter((check) => check.at === moment);
+  const seen = Promise.withResolvers<void>();
+  const results = db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (trx) => {
+      await sql.raw(bySets).execute(trx);
+      // The first query after the settings takes the snapshot.
+      await sql`select 1`.execute(trx);
+      seen.resolve();
+      await turn;
+      const asked: CheckResult[] = [];
+      for (const check of mine) asked.push(await ask(trx as unknown as Database, check));
+      return asked;
+    });
+  results.catch(seen.reject);
+  await seen.promise;
+  return { results };
+}

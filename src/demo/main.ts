@@ -5,11 +5,11 @@ import type { Writable } from 'node:stream';
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { StewardError } from '../errors.ts';
-import { askChecks } from './ask-checks.ts';
+import { createChecker } from './checker.ts';
 import { checks, type Moment } from './checks.ts';
 import { type CheckResult, createNarrator, type StepResult } from './report.ts';
 import { setStage } from './stage.ts';
-import { type Scene, writeStory } from './story.ts';
+import { writeStory } from './story.ts';
 
 export type DemoOptions = {
   readonly members: number;
@@ -20,7 +20,7 @@ export type DemoOptions = {
   /** where the story is told */
   readonly out: Writable & { isTTY?: boolean };
   readonly color: boolean;
-  /** told after each moment's checks, with the database as it stands: tests try every damage there */
+  /** told when the checks of a moment are answered, with the database as it stands: tests try every damage there */
   readonly afterMoment?: (db: Database, moment: Moment) => Promise<void>;
 };
 
@@ -61,7 +61,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   narrator.step(`A fresh database, a ${options.queue} queue, and a Zoom at its most cruel`);
   const begun = performance.now();
   const steps: StepResult[] = [];
-  const results: CheckResult[] = [];
+  let results: readonly CheckResult[] = [];
   const timed = async <T>(
     name: string,
     work: () => Promise<T>,
@@ -77,6 +77,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     () => setStage({ ...options, log }),
     () => ({ members: options.members }),
   );
+  const checker = createChecker({
+    db: stage.services.db,
+    narrator,
+    breakCheck: options.breakCheck,
+    afterMoment: options.afterMoment,
+  });
   let failed: unknown;
   try {
     narrator.tell(
@@ -89,15 +95,19 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
         () => scene.play(),
         (counts) => counts,
       );
+      checker.tell();
+      if (scene.moment === undefined) continue;
       if (scene.moment === 'end') await judge(stage);
-      const asked = performance.now();
-      if (scene.moment) results.push(...(await tellChecks(scene.moment)));
-      const told = steps.pop();
-      if (told) steps.push({ ...told, checksMs: Math.round(performance.now() - asked) });
+      const at = steps.length - 1;
+      await checker.after(scene.title, scene.moment, (checksMs) => {
+        steps[at] = { ...(steps[at] as StepResult), checksMs };
+      });
     }
+    results = await checker.end();
   } catch (error) {
     failed = error;
   }
+  await checker.settle();
   const jobs = stage.jobCounts();
   await stage.stop().catch((error: unknown) => {
     failed ??= error;
@@ -114,19 +124,16 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     steps,
     checks: results,
   };
-
-  async function tellChecks(moment: NonNullable<Scene['moment']>): Promise<CheckResult[]> {
-    const asked = await askChecks(stage.services.db, moment, options.breakCheck);
-    for (const result of asked) narrator.check(result);
-    await options.afterMoment?.(stage.services.db, moment);
-    return asked;
-  }
 }
 
-/** Judges Zoom's ledger of every call and files the findings for the last checks. */
+/** Files for the last checks what no table of ours says: how Zoom's ledger of every call is judged, and what the queue holds. */
 async function judge({ zoom, services }: Awaited<ReturnType<typeof setStage>>): Promise<void> {
   const { calls, findings } = zoom.judge();
   await sql`insert into story.numbers values ('judged_calls', ${calls})`.execute(services.db);
   for (const { rule, detail } of findings)
     await sql`insert into story.findings values (${rule}, ${detail})`.execute(services.db);
+  await sql`
+    insert into story.queue_content
+    select table_name, query_to_xml(format('select * from bullmq.%I', table_name), false, false, '')::text
+      from information_schema.tables where table_schema = 'bullmq' and table_type = 'BASE TABLE'`.execute(services.db);
 }

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 export type StepResult = {
   readonly name: string;
   readonly ms: number;
-  /** how long the checks took that were asked after it */
+  /** until the checks were through that were begun after it; scenes that follow do not wait for them */
   readonly checksMs?: number;
   readonly counts: Readonly<Record<string, number | string>>;
 };
