@@ -83,9 +83,7 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     const setup = createDatabase({ url: databaseUrl, max: 4 });
     await migrateReferenceApp(setup);
     await migrateAll(setup, { databaseUrl: new Secret(databaseUrl), queue, queuePrefix: 'demo' });
-    const world = await seedWorld(setup, { members, seed });
-    // A worker that arrives at a full database finds statistics there; so does the demo.
-    await Promise.all(['vacuum (analyze)', ...snapshots].map((statement) => sql.raw(statement).execute(setup)));
+    const world = await seedWorld(setup, { members, seed }, snapshots);
 
     const zoom = await startSimulator({
       profile: 'cruel',

@@ -48,8 +48,14 @@ const zoomKind = `case
     when ${place} between 15 and 24 then 'basic'
     else 'licensed' end`;
 
-/** Fills steward_app with one organization, and the schema story with what is true of it. */
-export async function seedWorld(db: Database, { members, seed }: WorldSize): Promise<World> {
+/** What is remembered of a world before anything happens to it: statements that run once their tables are filled, side by side. */
+export type Snapshots = { readonly ofLocations: readonly string[]; readonly ofTheRest: readonly string[] };
+
+/**
+ * Fills steward_app with one organization, and the schema story with what is true of it. Two connections work side by
+ * side: one at the locations, which are most of it, one at everything else.
+ */
+export async function seedWorld(db: Database, { members, seed }: WorldSize, snapshots: Snapshots): Promise<World> {
   if (!Number.isInteger(members) || members < fewestMembers)
     throw new Error(`The demo's world needs at least ${fewestMembers} members, got ${members}`);
   const name = 'Northwind';
@@ -60,43 +66,48 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize): Pro
   const all = series(members - 1);
   const memberAt = (place: string) => `md5(seed || ':member:' || ${place})::uuid`;
   const host = (offset: number) => memberAt(`((i * 10 + ${offset}) % members)`);
-  await load(db, [], async (trx) => {
-    const run = (text: string) => sql.raw(text).execute(trx);
-    await run(storySql);
-    // Member 0 is the owner; nobody of the story is unverified, so that every reason has one cause.
-    await run(`
-      insert into story.members
-      select i, ${idOf('member')},
-             case when (${zoomKind}) = 'ambiguous' then 'twin-' || (i / 200) || '@${domain}' else 'member-' || i || '@${domain}' end,
-             ${zoomKind}, i % 10 = 7
-        from ${all}`);
+  await sql.raw(storySql).execute(db);
+  await allSettled([
+    load(db, [], async (trx) => {
+      // Member 0 is the owner; nobody of the story is unverified, so that every reason has one cause.
+      await sql
+        .raw(`
+        insert into story.members
+        select i, ${idOf('member')},
+               case when (${zoomKind}) = 'ambiguous' then 'twin-' || (i / 200) || '@${domain}' else 'member-' || i || '@${domain}' end,
+               ${zoomKind}, i % 10 = 7
+          from ${all}`)
+        .execute(trx);
+      await sql.raw('alter table story.members add primary key (i), add unique (member_id)').execute(trx);
+    }),
     // Two event types a member, one with Zoom between two other locations; shared ones for every tenth.
-    await run(`
-      insert into story.event_types
-      select ${idOf('solo')}, 'solo', true, ${memberAt('i')}, '30 minutes' from ${all}
-      union all select ${idOf('plain')}, 'solo', false, ${memberAt('i')}, 'Visit' from ${all}
-      union all select ${idOf('group')}, 'group', true, ${host(1)}, 'Class' from ${everyTenth}
-      union all select ${idOf('managed')}, 'managed', true, ${host(2)}, 'Sales call' from ${everyTenth}
-      union all select ${idOf('template')}, 'template', true, case when i % 2 = 0 then ${host(3)} end, 'Template' from ${everyTenth}
-      union all select ${idOf('robin')}, 'round_robin', true, null, 'Support' from ${everyTenth}
-      union all select ${idOf('collective')}, 'collective', true, ${host(4)}, 'Panel' from ${everyTenth}`);
-    await run(`
-      alter table story.members add primary key (i), add unique (member_id);
-      alter table story.event_types add primary key (id)`);
-  });
+    load(db, [], async (trx) => {
+      await sql
+        .raw(`
+        insert into story.event_types
+        select ${idOf('solo')}, 'solo', true, ${memberAt('i')}, '30 minutes' from ${all}
+        union all select ${idOf('plain')}, 'solo', false, ${memberAt('i')}, 'Visit' from ${all}
+        union all select ${idOf('group')}, 'group', true, ${host(1)}, 'Class' from ${everyTenth}
+        union all select ${idOf('managed')}, 'managed', true, ${host(2)}, 'Sales call' from ${everyTenth}
+        union all select ${idOf('template')}, 'template', true, case when i % 2 = 0 then ${host(3)} end, 'Template' from ${everyTenth}
+        union all select ${idOf('robin')}, 'round_robin', true, null, 'Support' from ${everyTenth}
+        union all select ${idOf('collective')}, 'collective', true, ${host(4)}, 'Panel' from ${everyTenth}`)
+        .execute(trx);
+    }),
+  ]);
   const locations = load(db, ['steward_app.locations'], async (trx) => {
     await sql
       .raw(`
       insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
-      select md5(e.id || ':' || l.position)::uuid, e.id, ${organization}, l.position, l.kind, l.details
-        from story.event_types e
+      select uuid_in(md5(e.text || ':' || l.position)::cstring), e.id, ${organization}, l.position, l.kind, l.details
+        from (select id, id::text as text, has_zoom from story.event_types offset 0) e
         cross join lateral (values
-          (0, 'physical', jsonb_build_object('address', 'Room ' || left(e.id::text, 4), 'note', 'Ring twice – “café”'), true),
+          (0, 'physical', ('{"address": "Room ' || left(e.text, 4) || '", "note": "Ring twice – “café”"}')::jsonb, true),
           (1, 'zoom_conference', '{}'::jsonb, e.has_zoom),
-          (2, 'outbound_call', jsonb_build_object('phone', '+49 30 ' || left(e.id::text, 6)), true)) l(position, kind, details, wanted)
+          (2, 'outbound_call', ('{"phone": "+49 30 ' || left(e.text, 6) || '"}')::jsonb, true)) l(position, kind, details, wanted)
        where l.wanted`)
       .execute(trx);
-  });
+  }).then(() => runSideBySide(db, snapshots.ofLocations));
   const rest = load(
     db,
     [
@@ -109,6 +120,8 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize): Pro
     ],
     async (trx) => {
       const run = (text: string) => sql.raw(text).execute(trx);
+      // Not as a primary key: that would wait for whoever reads the table for the locations.
+      await run('create unique index on story.event_types (id)');
       await run(`
         insert into steward_app.organizations (id, name, time_zone, verified_domains)
         select ${organization}, '${name}', 'Europe/Berlin', array['${domain}']`);
@@ -135,9 +148,8 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize): Pro
         select ${idOf('booking')}, ${organization}, ${idOf('solo')}, ${memberAt('i')}, now() + interval '3 days' + i * interval '1 second'
           from ${series(Math.floor((members - 1) / 20))}`);
     },
-  );
-  // Both to their end, also if one fails: their transactions must not outlive the story.
-  for (const done of await Promise.allSettled([locations, rest])) if (done.status === 'rejected') throw done.reason;
+  ).then(() => runSideBySide(db, snapshots.ofTheRest));
+  await allSettled([locations, rest]);
   const { rows } = await sql<{ organization: string; owner: string }>`
     select md5(${`${seed}:organization`})::uuid as organization, (select member_id from story.members where i = 0) as owner`.execute(
     db,
@@ -146,6 +158,14 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize): Pro
   if (!row) throw new Error('The world was not written');
   return { members, seed, name, organizationId: row.organization, ownerId: row.owner };
 }
+
+/** Both to their end, also if one fails: their transactions must not outlive the story. */
+async function allSettled(works: readonly Promise<unknown>[]): Promise<void> {
+  for (const done of await Promise.allSettled(works)) if (done.status === 'rejected') throw done.reason;
+}
+
+const runSideBySide = (db: Database, statements: readonly string[]): Promise<void> =>
+  allSettled(statements.map((statement) => sql.raw(statement).execute(db)));
 
 /** Users of the demo's Zoom account by rule, as the simulator takes them: the other side of `zoomKind`. */
 export function zoomUserPattern(members: number) {

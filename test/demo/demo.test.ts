@@ -1,8 +1,10 @@
 import { Writable } from 'node:stream';
+import { sql } from 'kysely';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { askChecks } from '../../src/demo/ask-checks.ts';
+import { askChecks, beginChecks } from '../../src/demo/ask-checks.ts';
 import { checks, moments } from '../../src/demo/checks.ts';
 import { checkNames, type DemoReport, runDemo } from '../../src/demo/main.ts';
+import type { CheckResult } from '../../src/demo/report.ts';
 import { findRedisServer } from '../../src/embedded/redis.ts';
 
 const silent = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -11,6 +13,8 @@ const play = { seed: 3, out: silent(), color: false, breakCheck: null } as const
 describe('the story', () => {
   /** what failed when each check's damage was done, by the name of the damaged check */
   const damaged = new Map<string, string[]>();
+  /** of checks that had begun before their subject was damaged */
+  let asItWas: CheckResult[] = [];
   let report: DemoReport;
 
   beforeAll(async () => {
@@ -26,9 +30,24 @@ describe('the story', () => {
             results.filter(({ ok }) => !ok).map(({ name }) => name),
           );
         }
+        if (moment !== 'at_risk') return;
+        const { rows } = await sql<{
+          reason: string;
+        }>`select at_risk_reason as reason from steward.org_connections`.execute(db);
+        const turn = Promise.withResolvers<void>();
+        const { results } = await beginChecks(db, moment, turn.promise);
+        await sql`update steward.org_connections set at_risk_reason = null`.execute(db);
+        turn.resolve();
+        asItWas = await results;
+        await sql`update steward.org_connections set at_risk_reason = ${rows[0]?.reason}`.execute(db);
       },
     });
   }, 150_000);
+
+  test('checks that go on beside the story see the database as it was when they were begun', () => {
+    expect(asItWas.map(({ name }) => name)).toContain('at risk, and nothing else');
+    expect(asItWas.filter(({ ok }) => !ok)).toEqual([]);
+  });
 
   test('holds every check', () => {
     expect(report.checks.filter((check) => !check.ok)).toEqual([]);
