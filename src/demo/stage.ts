@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { totalmem } from 'node:os';
 import type { Writable } from 'node:stream';
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
@@ -202,7 +203,7 @@ const previewAtMostMs = 180_000;
 function postgresFlags(members: number): string[] {
   const settings = [
     'max_connections=120',
-    `shared_buffers=${members > manyMembers ? '2GB' : '256MB'}`,
+    `shared_buffers=${members > manyMembers ? `${quarterOfMemory()}MB` : '256MB'}`,
     `work_mem=${members > manyMembers ? '64MB' : '4MB'}`,
     `max_wal_size=${members > manyMembers ? '16GB' : '4GB'}`,
     'checkpoint_timeout=15min',
@@ -211,6 +212,9 @@ function postgresFlags(members: number): string[] {
   ];
   return settings.flatMap((setting) => ['-c', setting]);
 }
+
+/** What is usually given to a server that has the machine nearly for itself, MB; not less than tables of that size want. */
+const quarterOfMemory = (): number => Math.max(2_048, Math.floor(totalmem() / 4 / 2 ** 20));
 
 /** What tells one start of a Postgres server from another. */
 async function postgresRunId({ db }: Services): Promise<string> {

@@ -33,7 +33,7 @@ export const demo = defineCommand<Options>({
 cruel: connect, fan-out, take-overs, interruption, reconnect, disconnect, restore. Every turn is checked by SQL written
 from the story. Only the log that it names stays. A million members want 20 GB of free disk
 while it plays, in the folder for temporary files or in STEWARD_SCRATCH_DIR; the report says what each scene took, and
-the checks after it.`,
+how long its checks.`,
   examples: [
     'demo',
     'demo --members 100000 --queue redis',
