@@ -1,10 +1,10 @@
 import type { Database } from '../db/database.ts';
 import { StewardError } from '../errors.ts';
 import { approveRun } from '../reconciliation/hold-run.ts';
+import { changesOf, planWhole, removalsOf } from '../reconciliation/plan-whole.ts';
 import type { CommandContext } from './define-command.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { FoundOrganization } from './find-organization.ts';
-import { changesOf, planWhole, removalsOf } from './full-plan.ts';
 import { locationAdapter } from './location-adapter.ts';
 import { eachOrganization } from './reads/organization-pages.ts';
 import type { RunRow } from './reads/run-rows.ts';

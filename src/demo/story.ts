@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
-import { planLocations } from '../reconciliation/locations-plan.ts';
-import { planOrganization } from '../reconciliation/plan.ts';
+import { planWhole } from '../reconciliation/plan-whole.ts';
 import { createBrowser } from './browser.ts';
 import type { Moment } from './checks.ts';
 import type { Narrator } from './report.ts';
@@ -487,12 +486,11 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       title: 'reconcile --plan finds nothing',
       moment: 'end',
       async play() {
-        const members = await planOrganization(db, organizationId);
-        const locations = await planLocations(db, { organizationId, adapter: 'rows' });
+        const { members, bookings, locations } = await planWhole(db, organizationId, { adapter: 'rows' });
         const left =
-          members.members.summary.changes +
-          members.bookings.detached +
-          members.bookings.attached +
+          members.summary.changes +
+          bookings.detached +
+          bookings.attached +
           locations.removed.locations +
           locations.restored.locations;
         await sql`insert into story.numbers values ('plan_changes', ${left})`.execute(db);

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { findDoubtfulOf } from './doubtful-members.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import type { Assumption } from './organization-facts.ts';
+import { inSnapshot } from './snapshot.ts';
 
 export type EventTypeKind = 'solo' | 'group' | 'managed' | 'template' | 'round_robin' | 'collective';
 
@@ -59,25 +61,38 @@ type Row = {
   examples: string[];
 };
 
+export type LocationPlanRequest = {
+  readonly organizationId: string;
+  readonly adapter: LocationAdapter;
+  readonly assume?: Assumption;
+  /** what `findDoubtfulOf` said in this snapshot, where it was asked already; null: everybody who serves is looked at live */
+  readonly doubtful?: readonly string[] | null;
+  /** event types looked at by key in one statement; rows that do not fit are compared set against set where stored facts may be trusted */
+  readonly pageSize?: number;
+};
+
 /**
  * What reconciling an organization's locations would do, or would do under assumed facts: the preview of a
- * disconnect is `{ assume: { state: 'disconnecting' } }`. The same SQL as the run; reads only, one snapshot.
+ * disconnect is `{ assume: { state: 'disconnecting' } }`. The same rules as the run; reads only, one snapshot.
  */
-export async function planLocations(
-  db: Database,
-  { organizationId, adapter, assume }: { organizationId: string; adapter: LocationAdapter; assume?: Assumption },
-): Promise<LocationPlan> {
-  const { rows } = await sql<Row>`
-    select category, kind, event_types as "eventTypes", locations, examples
-      from steward.plan_locations(${organizationId}, ${adapter}, ${assume ? JSON.stringify(assume) : null}::jsonb)`.execute(
-    db,
-  );
-  const plan = emptyPlan();
-  for (const row of rows) {
-    const name = categories[row.category];
-    plan[name] = addPlanRow(plan[name], row);
-  }
-  return plan;
+export function planLocations(db: Database, request: LocationPlanRequest): Promise<LocationPlan> {
+  const { organizationId, adapter, assume, pageSize = 10_000 } = request;
+  return inSnapshot(db, async (trx) => {
+    const doubtful =
+      request.doubtful === undefined && adapter === 'rows'
+        ? await findDoubtfulOf(trx, organizationId, assume)
+        : (request.doubtful ?? null);
+    const { rows } = await sql<Row>`
+      select category, kind, event_types as "eventTypes", locations, examples
+        from steward.plan_locations(${organizationId}, ${adapter}, ${assume ? JSON.stringify(assume) : null}::jsonb,
+                                    ${pageSize}::integer, ${doubtful}::uuid[])`.execute(trx);
+    const plan = emptyPlan();
+    for (const row of rows) {
+      const name = categories[row.category];
+      plan[name] = addPlanRow(plan[name], row);
+    }
+    return plan;
+  });
 }
 
 /** A group without event types. */

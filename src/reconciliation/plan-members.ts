@@ -20,8 +20,6 @@ export type MemberGroup = {
 };
 
 const examplesKept = 5;
-// A plan that has to look at so many one by one looks at all: it would be as dear, and simpler.
-const mostDoubtfulPages = 5;
 
 /** The first examples of both. */
 export function firstExamples(a: readonly string[], b: readonly string[]): readonly string[] {
@@ -33,7 +31,8 @@ type Comparison = {
   readonly now: OrganizationFacts | null;
   readonly assumed: OrganizationFacts;
   readonly pageSize: number;
-  readonly trustNothing: boolean;
+  /** who is looked at live (see `findDoubtful`); null: everybody */
+  readonly doubtful: readonly string[] | null;
 };
 
 /**
@@ -62,13 +61,9 @@ export async function comparedOnly(
 
 async function compared(
   db: Database,
-  { now, assumed, pageSize, trustNothing }: Comparison,
+  { now, assumed, pageSize, doubtful }: Comparison,
 ): Promise<readonly MemberGroup[]> {
-  // Whom a rollout includes is a fact as well; under an assumed one the stored facts say nothing.
-  const rolloutAssumed = now !== null && (now.rollout !== assumed.rollout || hasOtherRollout(now, assumed));
   const restore = await compareBySets(db);
-  const doubtful =
-    rolloutAssumed || trustNothing ? null : await listDoubtful(db, assumed, pageSize * mostDoubtfulPages);
   const stored = doubtful === null ? [] : await compareStored(db, now, assumed, doubtful);
   await restore();
   const groups = new Map<string, MemberGroup>();
@@ -88,23 +83,6 @@ async function compared(
       add(await compareLive(db, now, assumed, doubtful.slice(from, from + pageSize)));
   }
   return [...groups.values()];
-}
-
-const hasOtherRollout = (a: OrganizationFacts, b: OrganizationFacts): boolean =>
-  JSON.stringify([a.rolloutGroups, a.rolloutDomains]) !== JSON.stringify([b.rolloutGroups, b.rolloutDomains]);
-
-/** Whose stored facts are not to be relied on; null: more than `most`. */
-async function listDoubtful(db: Database, facts: OrganizationFacts, most: number): Promise<readonly string[] | null> {
-  const { organizationId, zoomAccountId, rollout, rolloutGroups, rolloutDomains } = facts;
-  const { rows } = await sql<{ id: string }>`
-    select member_id as id
-      from steward.doubtful_members(${organizationId}::uuid, ${zoomAccountId}::text, ${rollout}::text, ${rolloutGroups}::uuid[], ${rolloutDomains}::text[])
-     limit ${most + 1}`.execute(db);
-  if (rows.length === 0 || rows.length > most) return rows.length === 0 ? [] : null;
-  const ids = rows.map(({ id }) => id);
-  const { rows: peers } = await sql<{ id: string }>`
-    select id from steward.doubtful_peers(${organizationId}, ${ids}::uuid[]) as id`.execute(db);
-  return [...new Set([...ids, ...peers.map(({ id }) => id)])].sort();
 }
 
 /** Everybody but these, by their stored facts. Groups are built by columns: by objects they would cost three times as much. */

@@ -1,11 +1,12 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import type { DB } from '../db/schema.ts';
 import { planBookings } from './bookings-chunk.ts';
+import { findDoubtful, planPageSize } from './doubtful-members.ts';
 import { defaultGuardRail, type GuardRail, type GuardVerdict, needsApproval } from './guard-rail.ts';
 import { type Assumption, assumeFacts, getOrganizationFacts } from './organization-facts.ts';
 import { comparedMembers, comparedOnly, firstExamples, type MemberGroup as Group } from './plan-members.ts';
 import type { MemberResult } from './results.ts';
+import { inSnapshot } from './snapshot.ts';
 
 /** Members for whom the same changes, with a few of them. */
 export type MemberPlanChange = {
@@ -52,6 +53,8 @@ export type PlanOptions = {
   readonly pageSize?: number;
   /** looks at everybody live, whatever is stored: slower, and the same */
   readonly trustNothing?: boolean;
+  /** what `findDoubtful` said in this snapshot, where it was asked already */
+  readonly doubtful?: readonly string[] | null;
 };
 
 /**
@@ -61,12 +64,16 @@ export type PlanOptions = {
 export function planOrganization(
   db: Database,
   organizationId: string,
-  { assume, guard = defaultGuardRail, pageSize = 20_000, trustNothing = false }: PlanOptions = {},
+  options: PlanOptions = {},
 ): Promise<OrganizationPlan> {
+  const { assume, guard = defaultGuardRail, pageSize = planPageSize, trustNothing = false } = options;
   return inSnapshot(db, async (trx) => {
     const facts = await getOrganizationFacts(trx, organizationId);
     const assumed = assumeFacts(facts, assume);
-    const all = await comparedMembers(trx, { now: assume ? facts : null, assumed, pageSize, trustNothing });
+    let { doubtful } = options;
+    if (trustNothing) doubtful = null;
+    else if (doubtful === undefined) doubtful = await findDoubtful(trx, { now: facts, assumed, pageSize });
+    const all = await comparedMembers(trx, { now: assume ? facts : null, assumed, pageSize, doubtful });
     const lost = sum(
       all,
       (group) => wasServed(group) && !isServed(group) && group.after?.reason !== 'organization_disconnected',
@@ -118,11 +125,6 @@ export function planAnnounced(db: Database, organizationId: string): Promise<Ann
       members: { summary: summarize(all), changes: changesOf(all) },
     };
   });
-}
-
-function inSnapshot<T>(db: Database, work: (trx: Kysely<DB>) => Promise<T>): Promise<T> {
-  if (db.isTransaction) return work(db);
-  return db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work);
 }
 
 const sum = (groups: readonly Group[], holds: (group: Group) => boolean): number =>

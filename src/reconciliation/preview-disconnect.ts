@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { findDoubtfulOf } from './doubtful-members.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { type LocationPlanGroup, planLocations } from './locations-plan.ts';
 import type { Assumption } from './organization-facts.ts';
@@ -35,8 +36,9 @@ export async function previewUnder(
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute(async (trx) => {
-      const members = await planOrganization(trx, organizationId, { assume });
-      const locations = await planLocations(trx, { organizationId, adapter, assume });
+      const doubtful = await findDoubtfulOf(trx, organizationId, assume);
+      const members = await planOrganization(trx, organizationId, { assume, doubtful });
+      const locations = await planLocations(trx, { organizationId, adapter, assume, doubtful });
       return {
         organizationId,
         generation: members.generation,

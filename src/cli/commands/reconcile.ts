@@ -1,11 +1,11 @@
 import { Option } from 'commander';
 import { StewardError } from '../../errors.ts';
 import { planAnnounced } from '../../reconciliation/plan.ts';
+import { changesOf, planWhole } from '../../reconciliation/plan-whole.ts';
 import { applyAll, applyOne, type ReconcileOptions } from '../apply-run.ts';
 import { type CommandContext, defineCommand } from '../define-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type FoundOrganization, findOrganization } from '../find-organization.ts';
-import { changesOf, planWhole } from '../full-plan.ts';
 import { locationAdapter } from '../location-adapter.ts';
 import { eachOrganization } from '../reads/organization-pages.ts';
 import { writingOptions } from '../reason.ts';

@@ -1,6 +1,6 @@
 import type { LocationPlan, LocationPlanGroup } from '../../reconciliation/locations-plan.ts';
 import type { AnnouncedPlan, MemberPlanChange } from '../../reconciliation/plan.ts';
-import { changesOf, type FullPlan } from '../full-plan.ts';
+import { changesOf, type FullPlan } from '../../reconciliation/plan-whole.ts';
 import { counted, thousands } from '../text-table.ts';
 
 const shownChanges = 10;

@@ -1,4 +1,4 @@
-import type { FullPlan } from '../full-plan.ts';
+import type { FullPlan } from '../../reconciliation/plan-whole.ts';
 import { counted, thousands } from '../text-table.ts';
 import { locationPlanLines } from './plan-text.ts';
 

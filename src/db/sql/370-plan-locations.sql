@@ -8,7 +8,12 @@
 --   fewer_hosts     round robin keeps Zoom, but some hosts can host now and not then
 --   unserved        Zoom stays, but nobody can host
 --   add             new ones start with Zoom, and others by a one-time run that was ordered
-create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000)
+--
+-- doubtful, where given, are those whose stored facts are not to be trusted (steward.doubtful_members and their peers): then rows that
+-- do not fit a page are compared set against set, with everybody else as stored. Else page by page, with everybody looked at live.
+drop function if exists steward.plan_locations(uuid, text, jsonb, integer);
+create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000,
+                                                  doubtful uuid[] default null)
 returns table (category text, kind text, event_types bigint, locations bigint, examples uuid[])
 language plpgsql stable
 set plan_cache_mode = 'force_custom_plan'
@@ -17,6 +22,12 @@ as $$
 #variable_conflict use_column
 declare
   facts record;
+  now record;
+  by_sets boolean := false;
+  looked_at uuid[];
+  takes boolean[];
+  can_host boolean[];
+  could_host boolean[];
   start_after uuid := '00000000-0000-0000-0000-000000000000';
   page record;
   todo_types uuid[];
@@ -34,6 +45,8 @@ begin
     if from_adapter = 'rows' then
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_rows(organization, start_after, page_size), true);
+      by_sets := doubtful is not null and page.upto is not null;
+      exit when by_sets;
       select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
         into todo_types, todos, kinds, zooms, hosts
         from steward.location_work_rows(organization, page.event_types, assumed, true) w;
@@ -69,17 +82,29 @@ begin
     exit when page.upto is null;
     start_after := page.upto;
   end loop;
+  if by_sets then
+    select * into now from steward.location_facts(organization);
+    select array_agg(l.member_id), array_agg(steward.rule_takes_zoom(l.reason)), array_agg(l.hosting = 'can_host'), array_agg(n.hosting = 'can_host')
+      into looked_at, takes, can_host, could_host
+      from steward.live_members_under(organization, doubtful, facts.org_state, facts.ever_disconnected, facts.zoom_account_id, facts.allow_opt_out,
+             facts.rollout, facts.rollout_groups, facts.rollout_domains, facts.shared_host, facts.shared_host_type) l
+      join steward.live_members_under(organization, doubtful, now.org_state, now.ever_disconnected, now.zoom_account_id, now.allow_opt_out,
+             now.rollout, now.rollout_groups, now.rollout_domains, now.shared_host, now.shared_host_type) n on n.member_id = l.member_id;
+    return query
+    select s.category, s.kind, s.event_types, s.locations, s.examples
+      from steward.plan_locations_sets(organization, assumed, looked_at, takes, can_host, could_host) s;
+  end if;
   return query
   select p.category, p.kind, p.event_types, p.event_types, p.examples
-    from steward.plan_zoom_starts(organization, from_adapter, false, assumed, page_size) p where p.category = 'add';
+    from steward.plan_zoom_starts(organization, from_adapter, false, assumed) p where p.category = 'add';
   -- What a person ordered and no run has done yet.
   if exists (select from steward.one_time_runs o where o.organization_id = organization and o.state = 'open' and o.undoes is null)
      and steward.new_event_types_since(organization) is not null then
     return query
     select p.category, p.kind, p.event_types, p.event_types, p.examples
-      from steward.plan_zoom_starts(organization, from_adapter, true, assumed, page_size) p where p.category = 'add';
+      from steward.plan_zoom_starts(organization, from_adapter, true, assumed) p where p.category = 'add';
   end if;
   if assumed is null then
-    return query select 'remove', p.kind, p.event_types, p.event_types, p.examples from steward.plan_undo(organization, from_adapter, page_size) p;
+    return query select 'remove', p.kind, p.event_types, p.event_types, p.examples from steward.plan_undo(organization, from_adapter) p;
   end if;
 end $$;

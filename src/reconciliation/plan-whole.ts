@@ -1,8 +1,9 @@
 import type { Database } from '../db/database.ts';
-import type { LocationAdapter } from '../reconciliation/locations-adapter.ts';
-import { type LocationPlan, planLocations } from '../reconciliation/locations-plan.ts';
-import type { Assumption } from '../reconciliation/organization-facts.ts';
-import { type OrganizationPlan, planOrganization } from '../reconciliation/plan.ts';
+import { findDoubtfulOf } from './doubtful-members.ts';
+import type { LocationAdapter } from './locations-adapter.ts';
+import { type LocationPlan, planLocations } from './locations-plan.ts';
+import type { Assumption } from './organization-facts.ts';
+import { type OrganizationPlan, planOrganization } from './plan.ts';
 
 /** What a run would do: to members, bookings and locations. */
 export type FullPlan = OrganizationPlan & { readonly locations: LocationPlan };
@@ -18,10 +19,14 @@ export async function planWhole(
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
-    .execute(async (trx) => ({
-      ...(await planOrganization(trx, organizationId, assume ? { assume } : {})),
-      locations: await planLocations(trx, { organizationId, adapter, ...(assume ? { assume } : {}) }),
-    }));
+    .execute(async (trx) => {
+      const doubtful = await findDoubtfulOf(trx, organizationId, assume);
+      const assumed = { doubtful, ...(assume ? { assume } : {}) };
+      return {
+        ...(await planOrganization(trx, organizationId, assumed)),
+        locations: await planLocations(trx, { organizationId, adapter, ...assumed }),
+      };
+    });
 }
 
 /** How many things a run would write; 0: it would find nothing to do. */
