@@ -72,6 +72,15 @@ const counted = (calls: number) => sql`
   walk_asked_at = steward.now(), walk_day = date_trunc('day', steward.now(), 'UTC'),
   walk_calls = ${calls}::int + case when walk_day = date_trunc('day', steward.now(), 'UTC') then walk_calls else 0 end`;
 
+/** A user of a page as it is staged; pending ones have no id. */
+export type StagedUser = {
+  readonly id: string | null;
+  readonly type: number | null;
+  /** of the address, with its keyed hash */
+  readonly key: string | null;
+  readonly hash: string | null;
+};
+
 /**
  * Stages a page and moves the walk to its next place, in one transaction, if the walk still stands where this page was
  * asked for: of two that fetched the same page, one moves on. Renews the lease, counts the calls since the page before.
@@ -80,13 +89,16 @@ const counted = (calls: number) => sql`
 export async function stagePage(
   db: Kysely<DB>,
   { zoomAccountId, walkId, status, pageToken }: Walk,
-  users: readonly unknown[],
+  users: readonly StagedUser[],
   next: Pick<Walk, 'status' | 'pageToken'>,
   calls: number,
 ): Promise<number | null> {
   const { rows } = await sql<{ calls: number | null }>`
     select steward.stage_directory_page(${zoomAccountId}, ${walkId}, ${status}, ${pageToken}, ${next.status}, ${next.pageToken},
-             ${leaseSeconds} * interval '1 second', ${calls}, ${JSON.stringify(users)}::jsonb) as calls`.execute(db);
+             ${leaseSeconds} * interval '1 second', ${calls}, ${users.map(({ id }) => id)}::text[], ${users.map(({ key }) => key)}::text[],
+             ${users.map(({ hash }) => hash)}::text[], ${users.map(({ type }) => type)}::smallint[]) as calls`.execute(
+    db,
+  );
   return rows[0]?.calls ?? null;
 }
 

@@ -31,12 +31,13 @@ export async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string
     if (accountId !== null && accountId !== walk.zoomAccountId) continue;
     const [address] = await hashAddresses(deps.db, deps.vault, [email]);
     await sql`
-      insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
-      select w.walk_id, d.user_key, d.zoom_user_id, coalesce(${address?.key ?? null}, d.address_key),
-             coalesce(${address?.hash ?? null}, d.address_key), coalesce(${status}, d.status), coalesce(${type}, d.user_type)
+      insert into steward.directory_staging (walk_id, status, zoom_user_ids, address_keys, address_hashes, user_types)
+      select w.walk_id, coalesce(${status}, d.status), array[d.user_key], array[coalesce(${address?.key ?? null}, d.address_key)],
+             array[coalesce(${address?.hash ?? null}, d.address_key)], array[coalesce(${type}, d.user_type)]
         from steward.directory_users d join steward.directories w using (zoom_account_id)
-       where d.zoom_account_id = ${walk.zoomAccountId} and d.user_key = ${userId} and w.walk_id = ${walk.walkId}
-      on conflict do nothing`.execute(deps.db);
+       where d.zoom_account_id = ${walk.zoomAccountId} and d.user_key = ${userId} and w.walk_id = ${walk.walkId}`.execute(
+      deps.db,
+    );
   }
   return unanswered;
 }
@@ -47,14 +48,17 @@ export async function findMoved(deps: DirectoryDeps, walk: Walk, grantId: string
  */
 export async function keepOthers(trx: Transaction<DB>, walk: Walk, asked: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
-    select w.walk_id, d.user_key, d.zoom_user_id, d.address_key, d.address_key, d.status, d.user_type
-      from steward.directories w
-     cross join lateral steward.lost_in_walk(w.zoom_account_id, w.walk_id, null) missing
-      join steward.directory_users d on d.zoom_account_id = w.zoom_account_id and d.user_key = any(missing.sample)
-     where w.zoom_account_id = ${walk.zoomAccountId} and w.walk_id = ${walk.walkId} and d.user_key <> all(${[...asked]}::text[])
-    on conflict do nothing
-    returning user_key as id`.execute(trx);
+    with kept as materialized (
+      select w.walk_id, d.user_key, d.address_key, d.status, d.user_type
+        from steward.directories w
+       cross join lateral steward.lost_in_walk(w.zoom_account_id, w.walk_id, null) missing
+        join steward.directory_users d on d.zoom_account_id = w.zoom_account_id and d.user_key = any(missing.sample)
+       where w.zoom_account_id = ${walk.zoomAccountId} and w.walk_id = ${walk.walkId} and d.user_key <> all(${[...asked]}::text[])),
+    staged as (
+      insert into steward.directory_staging (walk_id, status, zoom_user_ids, address_keys, address_hashes, user_types)
+      select walk_id, status, array_agg(user_key), array_agg(address_key), array_agg(address_key), array_agg(user_type)
+        from kept group by walk_id, status)
+    select user_key as id from kept`.execute(trx);
   return rows.map(({ id }) => id);
 }
 

@@ -188,7 +188,10 @@ async function stage(
     deps.vault,
     users.map(({ email }) => email),
   );
-  const rows = users.map(({ id, type }, at) => ({ id, type, status: walk.status, ...addresses[at] }));
+  const rows = addresses.map(({ key, hash }, at) => {
+    const { id = null, type = null } = users[at] ?? {};
+    return { id, type, key, hash };
+  });
   return stagePage(deps.db, walk, rows, next, calls);
 }
 

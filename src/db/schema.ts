@@ -284,22 +284,22 @@ export interface DirectoryLookupsTable {
   looked_up_at: Timestamp;
 }
 
-/** Users seen by a walk under way; swapped in when it is complete. */
+/** Pages read by a walk under way, users side by side (steward.staged_users); swapped in when it is complete. */
 export interface DirectoryStagingTable {
   /** The walk. */
   walk_id: string;
-  /** As in directory_users. */
-  user_key: string;
-  /** As in directory_users. */
-  zoom_user_id: string | null;
-  /** As in directory_users. */
-  address_key: string;
-  /** As in directory_users. */
+  /** Grows: of two pages with the same user the later counts. */
+  page: GeneratedAlways<number>;
+  /** Status at Zoom of its users. */
   status: string;
-  /** As in directory_users. */
-  user_type: number;
-  /** Keyed hash of the address; what is kept of whoever matches nobody. */
-  address_hash: string | null;
+  /** Zoom user ids; null while pending. */
+  zoom_user_ids: string[];
+  /** steward.address_key of their addresses; null: none. */
+  address_keys: string[];
+  /** Keyed hashes of their addresses; what is kept of whoever matches nobody. */
+  address_hashes: string[];
+  /** 1 basic, 2 licensed, 4 unassigned, 99 none. */
+  user_types: number[];
 }
 
 /** Users of a Zoom account as last seen. */

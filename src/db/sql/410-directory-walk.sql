@@ -1,12 +1,14 @@
 -- Stores one page of a directory walk and moves the walk to its next place, if it still stands where the page was asked
--- for; renews the lease for so long and counts the calls made since the page before. Users arrive as {"id", "key", "hash",
--- "type", "status"}, with key and keyed hash of their address; pending ones have no id and are keyed by that hash. Returns
--- the calls of walks of this account today; null where the walk did not move. The commit is not waited for: place and
--- page are one transaction and reach the disk together or not at all, so a server that fails goes back a page or two,
--- to a page token that still lives; the swap waits, and everything before it is on the disk then.
+-- for; renews the lease for so long and counts the calls made since the page before. Users arrive side by side: id, key and
+-- keyed hash of the address, type; pending ones have no id. A page is one row: rows of their own, with a key to find them by,
+-- were most of what a walk cost. Returns the calls of walks of this account today; null where the walk did not move. The
+-- commit is not waited for: place and page are one transaction and reach the disk together or not at all, so a server that
+-- fails goes back a page or two, to a page token that still lives; the swap waits, and everything before it is on the disk then.
 drop function if exists steward.stage_directory_page(uuid, jsonb);
+drop function if exists steward.stage_directory_page(text, uuid, text, text, text, text, interval, integer, jsonb);
 create or replace function steward.stage_directory_page(
-  account text, walk uuid, at_status text, at_token text, next_status text, next_token text, lease interval, calls integer, page jsonb)
+  account text, walk uuid, at_status text, at_token text, next_status text, next_token text, lease interval, calls integer,
+  ids text[], keys text[], hashes text[], types smallint[])
 returns integer language plpgsql volatile as $$
 declare
   today constant timestamptz := date_trunc('day', steward.now(), 'UTC');
@@ -20,67 +22,86 @@ begin
    where zoom_account_id = account and walk_id = walk and walk_status = at_status
      and walk_page_token is not distinct from at_token
   returning walk_calls into counted;
-  if counted is null then
-    return null;
+  if counted is not null and cardinality(ids) > 0 then
+    insert into steward.directory_staging (walk_id, status, zoom_user_ids, address_keys, address_hashes, user_types)
+    values (walk, at_status, ids, keys, hashes, types);
   end if;
-  insert into steward.directory_staging (walk_id, user_key, zoom_user_id, address_key, address_hash, status, user_type)
-  select distinct on (user_key) walk, user_key, u.id, coalesce(u.key, ''), u.hash, u.status, coalesce(u.type, 99)
-    from jsonb_to_recordset(page) as u (id text, key text, hash text, type smallint, status text),
-         lateral (select coalesce(u.id, 'pending:' || u.hash) as user_key) k
-   where user_key is not null
-   order by user_key
-  on conflict (walk_id, user_key) do update
-     set address_key = excluded.address_key, address_hash = excluded.address_hash,
-         status = excluded.status, user_type = excluded.user_type;
   return counted;
 end $$;
 
--- Replaces the copy of an account's users by what a complete walk has staged, touching only what differs. Users that
--- a single lookup added after the walk began are kept: the walk may have passed their page before. So is what a look
--- that a webhook asked for found since, also that somebody is gone. Of users whose address no member of ours has, nor
--- means by a pair of domains, the address is forgotten: only its keyed hash is written. Returns how many rows changed.
-create or replace function steward.swap_directory(account text, walk uuid, began timestamptz) returns integer
-language plpgsql volatile set enable_nestloop = off as $$
-declare
-  part integer;
-  changed integer := 0;
-begin
-  delete from steward.directory_users d
-   where d.zoom_account_id = account and d.seen_at < began
-     and not exists (select from steward.directory_staging s where s.walk_id = walk and s.user_key = d.user_key);
-  get diagnostics part = row_count;
-  changed := changed + part;
+-- The users a walk has staged, one by one. Lists shift while they are read, so somebody may come twice: the later page
+-- counts. Pending users have no id and are keyed by the hash of their address; who has neither is nobody.
+create or replace function steward.staged_users(walk uuid)
+returns table (page bigint, user_key text, zoom_user_id text, address_key text, address_hash text, status text, user_type smallint)
+language sql stable as $$
+  select s.page, coalesce(u.id, 'pending:' || u.hash), u.id, coalesce(u.key, ''), u.hash, s.status, coalesce(u.type, 99::smallint)
+    from steward.directory_staging s,
+         unnest(s.zoom_user_ids, s.address_keys, s.address_hashes, s.user_types) as u (id, key, hash, type)
+   where s.walk_id = walk and (u.id is not null or u.hash is not null)
+$$;
 
-  insert into steward.directory_users as d
-    (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
-  select account, s.user_key, s.zoom_user_id,
-         case when s.address_key = '' or ours.key is not null then s.address_key else s.address_hash end,
-         s.status, s.user_type, s.duplicate, walk, began
-    from (select staged.*, count(*) over (partition by staged.address_key) > 1 as duplicate
-            from steward.directory_staging staged where staged.walk_id = walk) s
-    left join (
-      select steward.address_key(m.email) as key from steward_app.members m
-       where m.organization_id in (select steward.organizations_on_account(account))
-       union
-      select left(k.key, -char_length(k.domain)) || p.there
-        from (select e.organization_id, e.domain as here, e.same_as as there from steward.domain_equivalences e
-               union all
-              select e.organization_id, e.same_as, e.domain from steward.domain_equivalences e) p
-        join (select m.organization_id, steward.address_key(m.email) as key, split_part(steward.address_key(m.email), '@', -1) as domain
-                from steward_app.members m
-               where m.organization_id in (select steward.organizations_on_account(account))) k
-          on k.organization_id = p.organization_id and k.domain = p.here) ours on ours.key = s.address_key
-   where not exists (select from steward.hints h
-                      where h.zoom_account_id = account and h.asked_at >= began
-                        and h.subject = 'user:' || account || '/' || s.user_key)
-  on conflict (zoom_account_id, user_key) do update
-     set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
-         duplicate = excluded.duplicate, zoom_user_id = excluded.zoom_user_id, walk_id = excluded.walk_id, seen_at = excluded.seen_at
-   where (d.address_key, d.status, d.user_type, d.duplicate, d.zoom_user_id)
-         is distinct from (excluded.address_key, excluded.status, excluded.user_type, excluded.duplicate, excluded.zoom_user_id)
-     and d.seen_at < began;
-  get diagnostics part = row_count;
-  changed := changed + part;
+-- Replaces the copy of an account's users by what a complete walk has staged: what differs is found set against set, and
+-- nothing else is touched or locked. Users that a single lookup added after the walk began are kept: the walk may have passed
+-- their page before. So is what a look that a webhook asked for found since, also that somebody is gone. Of users whose address
+-- no member of ours has, nor means by a pair of domains, the address is forgotten: only its keyed hash is written. Returns how
+-- many rows changed.
+create or replace function steward.swap_directory(account text, walk uuid, began timestamptz) returns integer
+language plpgsql volatile
+-- How many users a page holds the planner does not know: look-ups one by one of a million are never what is wanted.
+set enable_nestloop = off
+set jit = off
+as $$
+declare
+  changed integer;
+begin
+  with staged as materialized (
+    select distinct on (user_key) * from steward.staged_users(walk) order by user_key, page desc),
+  ours as not materialized (
+    select m.organization_id, steward.address_key(m.email) as key from steward_app.members m
+     where m.organization_id in (select steward.organizations_on_account(account))),
+  addresses as (
+    select said.key, bool_or(said.ours) as ours, count(*) filter (where not said.ours) > 1 as shared
+      from (select address_key as key, false as ours from staged
+             union all
+            select key, true from ours
+             union all
+            select left(o.key, -char_length(p.here)) || p.there, true
+              from (select e.organization_id, e.domain as here, e.same_as as there from steward.domain_equivalences e
+                     union all
+                    select e.organization_id, e.same_as, e.domain from steward.domain_equivalences e) p
+              join ours o on o.organization_id = p.organization_id and split_part(o.key, '@', -1) = p.here) said
+     group by said.key),
+  walked as (
+    select s.user_key, s.zoom_user_id, s.status, s.user_type, a.shared as duplicate,
+           case when s.address_key = '' or a.ours then s.address_key else s.address_hash end as address_key
+      from staged s join addresses a on a.key = s.address_key),
+  differs as materialized (
+    select w.*, d.user_key as known_key
+      from walked w
+      full join (select * from steward.directory_users where zoom_account_id = account) d on d.user_key = w.user_key
+     where w.user_key is null
+        or (d.address_key, d.status, d.user_type, d.duplicate, d.zoom_user_id)
+           is distinct from (w.address_key, w.status, w.user_type, w.duplicate, w.zoom_user_id)),
+  gone as (
+    delete from steward.directory_users d using differs x
+     where x.user_key is null and d.zoom_account_id = account and d.user_key = x.known_key and d.seen_at < began
+    returning d.user_key),
+  written as (
+    insert into steward.directory_users as d
+      (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
+    select account, x.user_key, x.zoom_user_id, x.address_key, x.status, x.user_type, x.duplicate, walk, began
+      from differs x
+     where x.user_key is not null
+       and not exists (select from steward.hints h
+                        where h.zoom_account_id = account and h.asked_at >= began
+                          and h.subject = 'user:' || account || '/' || x.user_key)
+     order by x.user_key
+    on conflict (zoom_account_id, user_key) do update
+       set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
+           duplicate = excluded.duplicate, zoom_user_id = excluded.zoom_user_id, walk_id = excluded.walk_id, seen_at = excluded.seen_at
+     where d.seen_at < began
+    returning d.user_key)
+  select (select count(*) from gone) + (select count(*) from written) into changed;
 
   delete from steward.directory_lookups where zoom_account_id = account and looked_up_at < began;
   delete from steward.directory_staging where walk_id = walk;
@@ -91,7 +112,7 @@ end $$;
 -- of those lost, by Zoom user id.
 create or replace function steward.lost_in_walk(account text, walk uuid, examples integer)
 returns table (matched bigint, lost bigint, sample text[])
-language sql stable set enable_nestloop = off as $$
+language sql stable set enable_nestloop = off set jit = off as $$
   with matched as materialized (
     select distinct f.zoom_user_key as key
       from steward.org_connections c
@@ -101,7 +122,7 @@ language sql stable set enable_nestloop = off as $$
        and f.zoom_user_key not like 'pending:%'),
   lost as (
     select key from matched m
-     where not exists (select from steward.directory_staging s where s.walk_id = walk and s.user_key = m.key)
+     where not exists (select from steward.staged_users(walk) s where s.user_key = m.key)
      order by key)
   select (select count(*) from matched), (select count(*) from lost),
          (select coalesce(array_agg(key), '{}') from (select key from lost limit examples) few);
