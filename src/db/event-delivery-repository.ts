@@ -30,9 +30,10 @@ export async function claimEventBatches(
   db: Database,
   { limit, events, redoMs }: { readonly limit: number; readonly events: number; readonly redoMs: number },
 ): Promise<EventBatch[]> {
+  // Pairs, as they can only use the index that begins with the organization: by position alone the events of all others are met.
   const { rows } = await sql<EventBatch>`
     with due as (
-      select organization_id from steward.event_streams where due_at <= steward.now()
+      select organization_id, taken, newest from steward.event_streams where due_at <= steward.now()
        order by due_at limit ${limit} for update skip locked),
     offered as (
       select due.organization_id, batch.last, batch.events
@@ -41,8 +42,10 @@ export async function claimEventBatches(
                  jsonb_agg(jsonb_build_object('position', position, 'organizationId', due.organization_id, 'type', type,
                    'subjectId', subject_id, 'data', data, 'at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by position) as events
             from (select * from steward.events e
-                   where e.organization_id = due.organization_id and e.position is not null and e.delivered_at is null
-                   order by e.position limit ${events}) oldest) batch)
+                   where (e.organization_id, e.position) > (due.organization_id, due.taken)
+                     and (e.organization_id, e.position) <= (due.organization_id, due.newest)
+                     and e.position is not null and e.delivered_at is null
+                   order by e.organization_id, e.position limit ${events}) oldest) batch)
     update steward.event_streams stream
        set offered = offered.last, offered_at = case when offered.last is null then stream.offered_at else steward.now() end,
            due_at = case when offered.last is not null then steward.now() + ${redoMs} * interval '1 millisecond' end

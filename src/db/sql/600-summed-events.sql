@@ -22,14 +22,17 @@ $$;
 -- Closes the hours that are over: what was held back in one goes as one event, with numbers added up, lists joined (at most
 -- 100 entries), and else what was said last. One alone goes as it was written.
 create or replace function steward.sum_held_events(most integer default 200) returns integer
-language plpgsql volatile as $$
+language plpgsql volatile
+-- Its caller forbids them: here what waits for a few hours is looked up by key.
+set enable_nestloop = on
+as $$
 declare
   summed integer;
 begin
   with closed as (
+    -- By place: nobody else writes hours, and compared by key all hours that run would be read for a few that are over.
     delete from steward.event_sums s
-     where (s.organization_id, s.type, s.owner_id) in (
-       select organization_id, type, owner_id from steward.event_sums where until <= (select steward.now()) order by until limit most)
+     where s.ctid = any(array(select ctid from steward.event_sums where until <= (select steward.now()) order by until limit most))
     returning s.organization_id, s.type, s.owner_id),
   held as (
     select e.seq, e.organization_id, e.type, c.owner_id, e.subject_id, e.data, e.created_at, k.by_owner, k.summed_as,
