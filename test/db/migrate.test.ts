@@ -30,7 +30,7 @@ test('down takes everything of the worker away, and up again makes the same', as
          where table_schema = 'steward' order by 1, 2`.execute(db)
     ).rows;
   const before = await shape();
-  for (let left = 20; ((await shape()) as unknown[]).length > 0; left -= 1) {
+  for (let left = 40; ((await shape()) as unknown[]).length > 0; left -= 1) {
     expect(left).toBeGreaterThan(0);
     await migrateDown(db);
   }
