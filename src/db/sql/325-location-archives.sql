@@ -1,16 +1,21 @@
 -- Archived locations of these event types that may return now, as far as the archive itself says: of this
 -- organization and adapter, not expired, not overtaken by a later removal, and accepted where a person has to.
 -- With also_offered those that still wait for a person come along: a plan shows them.
+-- Read by key, once, and judged afterwards: "not expired" is true of nearly all there are, and an index of it tempted
+-- the planner to read the organization's every copy for each page.
 create or replace function steward.returnable_archives(organization uuid, event_types uuid[], from_adapter text, accepted_generations bigint[],
                                                       also_offered boolean default false)
 returns setof steward.archived_locations
 language sql stable parallel safe as $$
-  select a.* from steward.archived_locations a
-   where a.event_type_id = any(event_types) and a.organization_id = organization and a.adapter = from_adapter
+  select a.id, a.organization_id, a.event_type_id, a.adapter, a.place, a.content, a.neighbours, a.cause, a.offered, a.generation, a.run_id,
+         a.archived_at, a.expires_at, a.accepted_at, a.fallback
+    from (
+      select c.*, max(c.archived_at) over (partition by c.event_type_id) as newest
+        from steward.archived_locations c
+       where c.organization_id = organization and c.event_type_id = any(event_types)) a
+   where a.adapter = from_adapter and a.archived_at = a.newest
      and a.expires_at > (select steward.now()) and a.neighbours <> 'superseded'
      and (also_offered or not a.offered or a.accepted_at is not null or a.generation = any(accepted_generations))
-     and not exists (select from steward.archived_locations newer 
-                      where newer.organization_id = organization and newer.event_type_id = a.event_type_id and newer.archived_at > a.archived_at)
 $$;
 
 -- The rest of a page that begins with event types that have Zoom (ordered, at most page_size of them): those with
