@@ -22,8 +22,10 @@ $$;
 -- an archive that could return and those that are flagged, up to where the shortest of the three lists ends. That is
 -- upto, null at the end of the organization. Archives are paged by key and judged afterwards: by key the index is
 -- always right, while "could return" would tempt the planner to sort the whole organization for every page.
+-- returning: those of the page, without Zoom, of which a cascade took it and whose copy could return.
+drop function if exists steward.location_page(uuid, uuid, integer, uuid[], boolean);
 create or replace function steward.location_page(organization uuid, after uuid, page_size integer, with_zoom uuid[], also_offered boolean,
-                                                 out event_types uuid[], out upto uuid)
+                                                 out event_types uuid[], out upto uuid, out returning_types uuid[])
 language plpgsql stable as $$
 declare
   accepted bigint[] := coalesce((select c.restore_generations from steward.org_connections c where c.organization_id = organization), '{}');
@@ -32,8 +34,10 @@ declare
   returnable uuid[];
   flagged uuid[];
 begin
-  select array_agg(k.event_type_id), array_agg(k.event_type_id) filter (where k.returnable) into seen, returnable
-    from (select a.event_type_id, a.expires_at > now and a.neighbours <> 'superseded'
+  select array_agg(k.event_type_id), array_agg(k.event_type_id) filter (where k.returnable),
+         array_agg(distinct k.event_type_id) filter (where k.returnable and k.cause = 'organization_disconnected' and k.event_type_id <> all(with_zoom))
+    into seen, returnable, returning_types
+    from (select a.event_type_id, a.cause, a.expires_at > now and a.neighbours <> 'superseded'
                    and (also_offered or not a.offered or a.accepted_at is not null or a.generation = any(accepted)) as returnable
             from steward.archived_locations a
            where a.organization_id = organization and a.event_type_id > after
@@ -43,6 +47,8 @@ begin
   upto := least(case when cardinality(with_zoom) >= page_size then with_zoom[cardinality(with_zoom)] end,
                 case when cardinality(seen) >= page_size then seen[cardinality(seen)] end,
                 case when cardinality(flagged) >= page_size then flagged[cardinality(flagged)] end);
+  returning_types := case when upto is null then coalesce(returning_types, '{}')
+                          else array(select k from unnest(returning_types) k where k <= upto order by k) end;
   if returnable is null and cardinality(flagged) = 0 then
     event_types := case when upto is null then with_zoom else array(select k from unnest(with_zoom) k where k <= upto order by k) end;
     return;

@@ -17,6 +17,21 @@ language sql stable parallel safe as $$
     from steward_app.locations l where l.event_type_id = any(event_types) and l.kind <> 'zoom_conference' group by l.event_type_id
 $$;
 
+-- The copies of these event types that return where somebody can host: they may (steward.returnable_archives), no Zoom
+-- is there, nobody edited what was left, and nobody made a row with their id since. waits: only once a person accepts.
+create or replace function steward.returning_copies_rows(organization uuid, event_types uuid[], accepted_generations bigint[], also_offered boolean default false)
+returns table (id uuid, event_type_id uuid, content jsonb, fallback jsonb, waits boolean)
+language sql stable parallel safe as $$
+  select a.id, a.event_type_id, a.content, a.fallback, a.offered and a.accepted_at is null and a.generation <> all(accepted_generations)
+    from steward.returnable_archives(organization, event_types, 'rows', accepted_generations, also_offered) a
+    left join steward.location_neighbours_rows(event_types) n on n.event_type_id = a.event_type_id
+   where a.neighbours = coalesce(n.neighbours, md5(''))
+     and not exists (select from steward_app.locations l where l.id = (a.content ->> 'id')::uuid)
+     and a.event_type_id <> all(array(
+       select l.event_type_id from steward_app.locations l
+        where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'))
+$$;
+
 -- Those of these event types that have nothing but Zoom.
 create or replace function steward.only_zoom_rows(event_types uuid[]) returns setof uuid
 language sql stable parallel safe as $$
@@ -33,37 +48,41 @@ language plpgsql stable as $$
 #variable_conflict use_column
 declare
   facts record;
+  decided uuid[];
+  kinds text[];
+  owners uuid[];
+  keeps boolean[];
+  hosts integer[];
+  causes text[];
   archived_types uuid[];
   archived_zoom integer[];
-  archived_neighbours text[];
   archived_waits boolean[];
 begin
   select * into facts from steward.location_facts(organization, assumed);
-  -- Fingerprints cost most, and only a return needs them.
-  select array_agg(x.event_type_id), array_agg(x.zoom), array_agg(x.neighbours), array_agg(x.waits)
-    into archived_types, archived_zoom, archived_neighbours, archived_waits
-    from (select a.event_type_id, count(*) as zoom, min(a.neighbours) as neighbours,
-                 bool_or(a.offered and a.accepted_at is null and a.generation <> all(facts.restore_generations)) as waits
-            from steward.returnable_archives(organization, event_types, 'rows', facts.restore_generations, planning) a
-           -- An id that lives again elsewhere cannot come back.
-           where not exists (select from steward_app.locations l where l.id = (a.content ->> 'id')::uuid)
-           group by a.event_type_id) x;
+  select array_agg(d.event_type_id), array_agg(d.kind), array_agg(d.owner_id), array_agg(d.kept), array_agg(d.can_host), array_agg(d.cause)
+    into decided, kinds, owners, keeps, hosts, causes from steward.location_decisions(organization, event_types, assumed) d;
+  -- Only of what somebody can host: fingerprints cost most.
+  select array_agg(x.event_type_id), array_agg(x.zoom), array_agg(x.waits) into archived_types, archived_zoom, archived_waits
+    from (select c.event_type_id, count(*) as zoom, bool_or(c.waits) as waits
+            from steward.returning_copies_rows(organization,
+                   array(select d.event_type_id from unnest(decided, hosts) as d (event_type_id, can_host) where d.can_host > 0),
+                   facts.restore_generations, planning) c
+           group by c.event_type_id) x;
   return query
-  with decided as materialized (select * from steward.location_decisions(organization, event_types, assumed)),
+  with decided as materialized (
+    select * from unnest(decided, kinds, owners, keeps, hosts, causes) as d (event_type_id, kind, owner_id, kept, can_host, cause)),
   present as materialized (
     select l.event_type_id, count(*)::integer as zoom from steward_app.locations l
      where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' group by l.event_type_id),
   archived as materialized (
-    select a.event_type_id, a.zoom, a.neighbours = coalesce(n.neighbours, md5('')) as unedited, a.waits
-      from unnest(archived_types, archived_zoom, archived_neighbours, archived_waits) as a (event_type_id, zoom, neighbours, waits)
-      left join steward.location_neighbours_rows(archived_types) n on n.event_type_id = a.event_type_id),
+    select * from unnest(archived_types, archived_zoom, archived_waits) as a (event_type_id, zoom, waits)),
   flagged as materialized (
     select f.event_type_id, exists (select from steward_app.locations l where l.event_type_id = f.event_type_id) as filled
       from steward.event_type_flags f where f.event_type_id = any(event_types)),
   work as (
     select d.event_type_id, d.kind, d.owner_id,
            case when p.zoom > 0 and not d.kept then 'remove'
-                when p.zoom is null and d.can_host > 0 and a.unedited then case when a.waits then 'offered' else 'restore' end
+                when a.event_type_id is not null then case when a.waits then 'offered' else 'restore' end
                 when f.filled then 'unflag'
                 when planning and p.zoom > 0 then 'keep' end as todo,
            d.cause, coalesce(p.zoom, a.zoom, 0) as zoom, d.can_host
@@ -147,8 +166,8 @@ begin
          (select count(*) from fallback)::integer, (select count(*) from flag)::integer;
 end $$;
 
--- Brings the archived locations of these event types back: same id, place, details and timestamps; what was
--- inserted instead goes. Call it on locked event types that location_work_rows named.
+-- Brings the archived locations of these event types back where they return: same id, place, details and timestamps; what
+-- was inserted instead goes. Call it on locked event types that somebody can host.
 -- Whole rows, also columns of the main app that we do not know; one that it added since gets its default.
 create or replace function steward.restore_locations_rows(organization uuid, run uuid, event_types uuid[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer)
@@ -156,23 +175,23 @@ language plpgsql volatile as $$
 #variable_conflict use_column
 declare
   accepted bigint[] := (select f.restore_generations from steward.location_facts(organization) f);
+  copies uuid[];
+  types uuid[];
   contents jsonb[];
-  done_types uuid[];
-  counts integer[];
   instead uuid[];
   columns text;
   sources text;
 begin
-  -- An id that lives again elsewhere stays archived.
-  with taken as (
-    delete from steward.archived_locations x
-     using steward.returnable_archives(organization, event_types, 'rows', accepted) a
-     where x.id = a.id and not exists (select from steward_app.locations l where l.id = (a.content ->> 'id')::uuid)
-    returning x.event_type_id, x.content, (x.fallback ->> 'id')::uuid as instead)
-  select array_agg(t.content), array_agg(distinct t.instead) filter (where t.instead is not null) into contents, instead from taken t;
-  select array_agg(d.event_type_id), array_agg(d.n) into done_types, counts
-    from (select (c ->> 'event_type_id')::uuid as event_type_id, count(*)::integer as n from unnest(contents) as c group by 1) d;
-
+  event_types_done := 0; locations := 0; fallbacks := 0;
+  select array_agg(c.id), array_agg(c.event_type_id), array_agg(c.content),
+         array_agg(distinct (c.fallback ->> 'id')::uuid) filter (where c.fallback is not null)
+    into copies, types, contents, instead
+    from steward.returning_copies_rows(organization, event_types, accepted) c;
+  if copies is null then
+    return next;
+    return;
+  end if;
+  delete from steward.archived_locations x where x.id = any(copies);
   delete from steward_app.locations l where l.id = any(instead);
   get diagnostics fallbacks = row_count;
 
@@ -187,12 +206,11 @@ begin
                  columns, sources) using contents;
   get diagnostics locations = row_count;
 
-  delete from steward.event_type_flags g where g.event_type_id = any(done_types);
+  delete from steward.event_type_flags g where g.event_type_id = any(types);
   insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
   select organization, run, 'restored', array_agg(d.event_type_id), array_agg(o.owner_id), array_agg(d.n), array_agg(null::text), array_agg(false)
-    from unnest(done_types, counts) as d (event_type_id, n)
+    from (select t as event_type_id, count(*)::integer as n from unnest(types) t group by t) d
     join unnest(event_types, owners) as o (event_type_id, owner_id) on o.event_type_id = d.event_type_id
-  having count(*) > 0;
-  event_types_done := coalesce(cardinality(done_types), 0);
+  returning cardinality(event_type_ids) into event_types_done;
   return next;
 end $$;

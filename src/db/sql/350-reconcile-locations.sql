@@ -1,8 +1,11 @@
 -- Makes the Zoom locations of these event types what they should be; everything else stays as it is. One call is
 -- one transaction's worth of work, by either adapter: look, lock what has something to do, look again, write.
--- What will almost certainly change is locked without the first look: in a cascade those that have_zoom, and what a
--- cascade took once the connection is active again.
-create or replace function steward.reconcile_locations(organization uuid, run uuid, from_adapter text, event_types uuid[], have_zoom uuid[] default '{}')
+-- What will almost certainly change is locked without the first look, and asked one question after it: in a cascade those
+-- that have_zoom, and, once the connection is active again, what a cascade took (coming_back). Only runs of an organization
+-- name these: who can host what comes back is taken from what they stored (steward.hosted_event_types).
+drop function if exists steward.reconcile_locations(uuid, uuid, text, uuid[], uuid[]);
+create or replace function steward.reconcile_locations(organization uuid, run uuid, from_adapter text, event_types uuid[],
+                                                      have_zoom uuid[] default '{}', coming_back uuid[] default '{}')
 returns table (removed_event_types integer, removed integer, restored_event_types integer, restored integer,
                fallbacks_inserted integer, fallbacks_removed integer, needs_location integer, unflagged integer)
 language plpgsql volatile
@@ -37,9 +40,7 @@ begin
 
   sure := case facts.org_state
     when 'disconnecting' then array(select k from unnest(have_zoom) k where k = any(event_types))
-    when 'active' then array(select distinct a.event_type_id
-                               from steward.returnable_archives(organization, event_types, from_adapter, facts.restore_generations) a
-                              where a.cause = 'organization_disconnected')
+    when 'active' then array(select k from unnest(coming_back) k where k = any(event_types))
     else '{}' end;
   unsure := case when cardinality(sure) = 0 then event_types
                  else array(select k from unnest(event_types) k where k <> all(sure)) end;
@@ -66,6 +67,15 @@ begin
     select coalesce(array_agg(d.event_type_id), '{}'), array_agg(d.cause), array_agg(d.owner_id) into going, causes, going_owners
       from steward.location_decisions(organization, plain) d where not d.kept;
     locked := array(select k from unnest(locked) k where k <> all(plain));
+  elsif from_adapter = 'rows' and cardinality(sure) > 0 then
+    -- What a cascade took has one question as well: can somebody host it. Where it does not return and a flag stands,
+    -- somebody may have given the event type a location since.
+    select array_agg(h.event_type_id), array_agg(h.owner_id) into coming, coming_owners from steward.hosted_event_types(organization, sure) h;
+    select * into done from steward.restore_locations_rows(organization, run, coming, coming_owners);
+    restored_event_types := done.event_types_done; restored := done.locations; fallbacks_removed := done.fallbacks;
+    locked := array(select k from unnest(locked) k
+                     where k <> all(sure) or exists (select from steward.event_type_flags f where f.event_type_id = k));
+    coming := null;
   end if;
   if cardinality(locked) > 0 then
     if from_adapter = 'rows' then
@@ -96,7 +106,9 @@ begin
     else
       select * into done from steward.restore_locations_json(organization, run, coming, coming_owners);
     end if;
-    restored_event_types := done.event_types_done; restored := done.locations; fallbacks_removed := done.fallbacks;
+    restored_event_types := restored_event_types + done.event_types_done;
+    restored := restored + done.locations;
+    fallbacks_removed := fallbacks_removed + done.fallbacks;
   end if;
   if flagged is not null then
     delete from steward.event_type_flags f where f.event_type_id = any(flagged);
@@ -144,5 +156,5 @@ begin
   end if;
   return query
   select page.upto, cardinality(page.event_types), d.*
-    from steward.reconcile_locations(organization, run, from_adapter, page.event_types, with_zoom) d;
+    from steward.reconcile_locations(organization, run, from_adapter, page.event_types, with_zoom, page.returning_types) d;
 end $$;
