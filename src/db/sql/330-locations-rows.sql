@@ -21,16 +21,31 @@ $$;
 -- is there, nobody edited what was left, and nobody made a row with their id since. waits: only once a person accepts.
 create or replace function steward.returning_copies_rows(organization uuid, event_types uuid[], accepted_generations bigint[], also_offered boolean default false)
 returns table (id uuid, event_type_id uuid, content jsonb, fallback jsonb, waits boolean)
-language sql stable parallel safe as $$
-  select a.id, a.event_type_id, a.content, a.fallback, a.offered and a.accepted_at is null and a.generation <> all(accepted_generations)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  copies uuid[];
+  types uuid[];
+  prints text[];
+  contents jsonb[];
+  fallbacks jsonb[];
+  waiting boolean[];
+begin
+  select array_agg(a.id), array_agg(a.event_type_id), array_agg(a.neighbours), array_agg(a.content), array_agg(a.fallback),
+         array_agg(a.offered and a.accepted_at is null and a.generation <> all(accepted_generations))
+    into copies, types, prints, contents, fallbacks, waiting
     from steward.returnable_archives(organization, event_types, 'rows', accepted_generations, also_offered) a
-    left join steward.location_neighbours_rows(event_types) n on n.event_type_id = a.event_type_id
-   where a.neighbours = coalesce(n.neighbours, md5(''))
-     and not exists (select from steward_app.locations l where l.id = (a.content ->> 'id')::uuid)
-     and a.event_type_id <> all(array(
-       select l.event_type_id from steward_app.locations l
-        where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'))
-$$;
+   where a.event_type_id <> all(array(
+     select l.event_type_id from steward_app.locations l
+      where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'));
+  -- As lists, so that the planner knows how many there are.
+  return query
+  select c.id, c.event_type_id, c.content, c.fallback, c.waits
+    from unnest(copies, types, prints, contents, fallbacks, waiting) as c (id, event_type_id, neighbours, content, fallback, waits)
+    left join steward.location_neighbours_rows(types) n on n.event_type_id = c.event_type_id
+   where c.neighbours = coalesce(n.neighbours, md5(''))
+     and not exists (select from steward_app.locations l where l.id = (c.content ->> 'id')::uuid);
+end $$;
 
 -- Those of these event types that have nothing but Zoom.
 create or replace function steward.only_zoom_rows(event_types uuid[]) returns setof uuid
@@ -179,6 +194,7 @@ declare
   types uuid[];
   contents jsonb[];
   instead uuid[];
+  whole boolean;
   columns text;
   sources text;
 begin
@@ -195,13 +211,16 @@ begin
   delete from steward_app.locations l where l.id = any(instead);
   get diagnostics fallbacks = row_count;
 
+  whole := (select bool_and(x ?& names.all_of_them)
+              from (select array_agg(c.attname::text) as all_of_them from pg_attribute c
+                     where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped) names, unnest(contents) x);
   -- In a record a JSON null becomes no value at all.
   select string_agg(format('%I', c.attname), ', ' order by c.attnum),
          string_agg(case c.attname when 'details' then 'coalesce(r.details, ''null'')' else format('r.%I', c.attname) end, ', ' order by c.attnum)
     into columns, sources
     from pg_attribute c
    where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
-     and not exists (select from unnest(contents) as x where not x ? c.attname);
+     and (whole or not exists (select from unnest(contents) as x where not x ? c.attname));
   execute format('insert into steward_app.locations (%s) select %s from unnest($1) as x cross join lateral jsonb_populate_record(null::steward_app.locations, x) as r',
                  columns, sources) using contents;
   get diagnostics locations = row_count;
