@@ -270,6 +270,12 @@ export const mutations: readonly Mutation[] = [
     why: 'locations return to people who cannot host',
   },
   {
+    file: '322-hosted-event-types.sql',
+    find: "k.stored and k.hosting = 'can_host'",
+    replace: 'k.stored',
+    why: 'what a cascade took returns to people who cannot host',
+  },
+  {
     file: '325-location-archives.sql',
     find: "and a.expires_at > (select steward.now()) and a.neighbours <> 'superseded'",
     replace: "and a.neighbours <> 'superseded'",
@@ -296,8 +302,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '330-locations-rows.sql',
-    find: "a.neighbours = coalesce(n.neighbours, md5('')) as unedited",
-    replace: 'true as unedited',
+    find: "where c.neighbours = coalesce(n.neighbours, md5(''))",
+    replace: 'where true',
     why: 'locations return to a list that was edited',
   },
   {

@@ -108,3 +108,97 @@ test('who decides between two chunks is not overlooked by the run that follows',
     counts: { 'locations.removedEventTypes': 1 },
   });
 });
+
+/** What a cascade took, and everybody's facts as a run of today's connection has stored them; the run stands before its locations. */
+async function aboutToReturn() {
+  const org = await served();
+  await reconcileAll(database.db, org);
+  await playRun(database.db, await changeConnection(database.db, org, { state: 'disconnecting' }));
+  await sql`update steward.archived_locations set offered = false where organization_id = ${org.organizationId}`.execute(
+    database.db,
+  );
+  const run = await changeConnection(database.db, org, { state: 'active' });
+  while ((await getRun(database.db, run)).phase !== 'locations')
+    await advanceRun(database.db, run, { sliceMs: 0, chunkSize: 100 });
+  return { org, run };
+}
+
+// Nine event types return, the round robin of member 1 among them; the ninth member has no Zoom user.
+test.each<[string, number, number, number, (org: FilledOrganization, id: string) => Promise<unknown>]>([
+  // What a person decided is seen at once, in both directions, also where nobody announced it.
+  [
+    'is deactivated',
+    1,
+    7,
+    0,
+    (_, id) => sql`update steward_app.members set active = false where id = ${id}`.execute(database.db),
+  ],
+  [
+    'left, whose facts are still stored',
+    1,
+    7,
+    0,
+    (_, id) => sql`delete from steward_app.members where id = ${id}`.execute(database.db),
+  ],
+  [
+    'connected a Zoom of their own',
+    9,
+    10,
+    0,
+    ({ organizationId }, id) =>
+      sql`insert into steward_app.personal_connections (member_id, organization_id, state) values (${id}, ${organizationId}, 'connected')`.execute(
+        database.db,
+      ),
+  ],
+  // The directory is the worker's own: a change of it has a run of its own, which finds what this one did not.
+  [
+    'got a Zoom user, of which the run that follows will hear',
+    9,
+    9,
+    1,
+    ({ account }) =>
+      sql`insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+          values (${account}, 'nine', 'nine', '9@' || ${account} || '.test', 'active', 2, steward.now())`.execute(
+        database.db,
+      ),
+  ],
+  [
+    'lost the licence, of which the run that follows will hear',
+    2,
+    9,
+    0,
+    ({ account }) =>
+      sql`update steward.directory_users set user_type = 4 where zoom_account_id = ${account} and user_key = ${account} || ':2'`.execute(
+        database.db,
+      ),
+  ],
+  // Nobody looked at them yet.
+  [
+    'is not stored',
+    2,
+    9,
+    0,
+    ({ organizationId }, id) =>
+      sql`delete from steward.member_facts where organization_id = ${organizationId} and member_id = ${id}`.execute(
+        database.db,
+      ),
+  ],
+  [
+    'is not stored, and cannot host',
+    9,
+    9,
+    0,
+    ({ organizationId }, id) =>
+      sql`delete from steward.member_facts where organization_id = ${organizationId} and member_id = ${id}`.execute(
+        database.db,
+      ),
+  ],
+])('between facts and locations somebody %s', async (_what, number, returned, later, happens) => {
+  const { org, run } = await aboutToReturn();
+  await happens(org, await memberOf(database.db, org, number));
+  expect((await looked(run)).counts).toMatchObject({ 'locations.restoredEventTypes': returned });
+  const next = (await looked(await startRun(database.db, org, 'directory_changed'))).counts;
+  expect(next['locations.restoredEventTypes'] ?? 0).toBe(later);
+  // Nothing that came back goes again, but what somebody decided.
+  expect(next['locations.removedEventTypes'] ?? 0).toBe(0);
+});
