@@ -5,6 +5,7 @@ import { deriveDomainMappings } from '../db/derived-mapping-repository.ts';
 import type { DB } from '../db/schema.ts';
 import { nextChunkSize } from './chunk-size.ts';
 import { addCounts } from './counts.ts';
+import { type Doubts, findDoubts, holdsFor, worthDoubting, writeDoubtful } from './doubtful-facts.ts';
 import { defaultGuardRail, type GuardRail, weighRun } from './guard-rail.ts';
 import { holdRun } from './hold-run.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
@@ -16,6 +17,7 @@ import { defaultPressureLimits, findPressure, type PressureLimits } from './pres
 import { phases } from './run-phases.ts';
 import {
   getRun,
+  keepRunLease,
   lockRun,
   markRunEnded,
   markRunProgress,
@@ -58,10 +60,13 @@ export type AdvanceOptions = {
  */
 const onePassFactor = 5;
 
-type ChunkOutcome = Slice['state'] | 'weigh' | 'observe' | 'survey';
+type ChunkOutcome = Slice['state'] | 'weigh' | 'observe' | 'survey' | 'doubt';
 
-/** What was asked outside the organization's lock, because it is a question of size: whether the guard lets the run pass, and whether any Zoom could go. */
-type Known = { readonly weighed?: true; readonly mayGo?: boolean };
+/**
+ * What was asked outside the organization's lock, because it is a question of size: whether the guard lets the run pass, whether any
+ * Zoom could go, and whose stored facts are not to be trusted.
+ */
+type Known = { readonly weighed?: true; readonly mayGo?: boolean; readonly doubts?: Doubts };
 
 const defaults = {
   sliceMs: 1_000,
@@ -102,6 +107,10 @@ async function advanceOnce(db: Database, lease: RunLease, settings: Settings): P
   if (outcome === 'observe') return observeRun(db, lease);
   if (outcome === 'survey')
     return chunked(await takeChunk(db, lease, settings, { mayGo: await zoomMayGo(db, settings.organizationId) }));
+  if (outcome === 'doubt') {
+    const doubts = await keepRunLease(db, lease, () => findDoubts(db, settings));
+    return chunked(await takeChunk(db, lease, settings, { doubts }));
+  }
   if (outcome !== 'weigh') return outcome;
   const run = await getRun(db, lease.runId);
   const verdict = await weighRun(db, await getOrganizationFacts(db, run.organizationId), settings.guard);
@@ -111,7 +120,7 @@ async function advanceOnce(db: Database, lease: RunLease, settings: Settings): P
 
 /** The run moved between question and chunk: the next look asks again. */
 const chunked = (outcome: ChunkOutcome): Slice['state'] =>
-  outcome === 'observe' || outcome === 'weigh' || outcome === 'survey' ? 'more' : outcome;
+  outcome === 'observe' || outcome === 'weigh' || outcome === 'survey' || outcome === 'doubt' ? 'more' : outcome;
 
 type Settings = Required<Omit<AdvanceOptions, 'signal'>> &
   Pick<AdvanceOptions, 'signal'> & { readonly organizationId: string; readonly slowed: string | null };
@@ -155,9 +164,19 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
     if (!known.weighed && run.phase === 'members' && begins && !run.cascade && run.approvedBy === null) return 'weigh';
     if (known.mayGo === undefined && run.phase === 'locations' && begins && !run.cascade) return 'survey';
 
+    if (run.phase === 'facts' && begins) {
+      if (known.doubts === undefined ? await worthDoubting(trx, run, settings) : !holdsFor(known.doubts, facts))
+        return 'doubt';
+    }
+
     // What a lost job left: each run begins with the mappings that follow from pairs of domains as the facts have them.
-    if (run.phase === 'facts' && begins)
-      await deriveDomainMappings(trx, { organizationId, memberIds: null, actor: run.actor });
+    if (run.phase === 'facts' && begins) {
+      const derived = await deriveDomainMappings(trx, { organizationId, memberIds: null, actor: run.actor });
+      if (known.doubts?.members && derived.length === 0) {
+        await writeDoubtful(trx, lease, { run, facts, memberIds: known.doubts.members });
+        return 'more';
+      }
+    }
     const phase = phases[run.phase];
     const before = begins ? undefined : run.progress[run.phase];
     const alsoResults =

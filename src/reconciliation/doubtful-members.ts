@@ -5,21 +5,25 @@ import { compareBySets, compareWholeTables } from './planner.ts';
 
 /** Members whom a plan looks at live in one statement. */
 export const planPageSize = 20_000;
-// Who would have to look at so many one by one looks at all: it would be as dear, and simpler.
-const mostDoubtfulPages = 5;
+/** Who would have to look at more pages one by one looks at all: it would be as dear, and simpler. */
+export const mostDoubtfulPages = 5;
 
 /**
  * Whose stored facts may no longer be what the base tables say, and who shares an address with them: found set against set, with
- * everybody in between trusted. Null: everybody is to be looked at, as there are more than five pages of them, or a rollout is
+ * everybody in between trusted. Null: everybody is to be looked at, as there are more of them than `most`, or a rollout is
  * assumed, of which the stored facts say nothing. The caller holds a snapshot.
  */
 export async function findDoubtful(
   db: Database,
-  { now, assumed, pageSize }: { now: OrganizationFacts; assumed: OrganizationFacts; pageSize: number },
+  {
+    now,
+    assumed,
+    most = planPageSize * mostDoubtfulPages,
+  }: { now: OrganizationFacts; assumed: OrganizationFacts; most?: number },
 ): Promise<readonly string[] | null> {
   if (now.rollout !== assumed.rollout || hasOtherRollout(now, assumed)) return null;
   const restore = await compareWholeTables(db);
-  const found = await listDoubtful(db, now, pageSize * mostDoubtfulPages);
+  const found = await listDoubtful(db, now, most);
   await restore();
   return found;
 }
@@ -31,7 +35,7 @@ export async function findDoubtfulOf(
   assume?: Assumption,
 ): Promise<readonly string[] | null> {
   const now = await getOrganizationFacts(db, organizationId);
-  return findDoubtful(db, { now, assumed: assumeFacts(now, assume), pageSize: planPageSize });
+  return findDoubtful(db, { now, assumed: assumeFacts(now, assume) });
 }
 
 const hasOtherRollout = (a: OrganizationFacts, b: OrganizationFacts): boolean =>

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { planBookings } from './bookings-chunk.ts';
-import { findDoubtful, planPageSize } from './doubtful-members.ts';
+import { findDoubtful, mostDoubtfulPages, planPageSize } from './doubtful-members.ts';
 import { defaultGuardRail, type GuardRail, type GuardVerdict, needsApproval } from './guard-rail.ts';
 import { type Assumption, assumeFacts, getOrganizationFacts } from './organization-facts.ts';
 import { comparedMembers, comparedOnly, firstExamples, type MemberGroup as Group } from './plan-members.ts';
@@ -72,7 +72,8 @@ export function planOrganization(
     const assumed = assumeFacts(facts, assume);
     let { doubtful } = options;
     if (trustNothing) doubtful = null;
-    else if (doubtful === undefined) doubtful = await findDoubtful(trx, { now: facts, assumed, pageSize });
+    else if (doubtful === undefined)
+      doubtful = await findDoubtful(trx, { now: facts, assumed, most: pageSize * mostDoubtfulPages });
     const all = await comparedMembers(trx, { now: assume ? facts : null, assumed, pageSize, doubtful });
     const lost = sum(
       all,

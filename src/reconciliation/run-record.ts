@@ -14,6 +14,8 @@ export type PhaseProgress = {
   readonly total: number | null;
   /** facts only: results are written in the same pass */
   readonly alsoResults?: true;
+  /** facts only: only members were looked at whose stored facts might have been wrong */
+  readonly doubtfulOnly?: true;
   /** locations only: nothing could be taken when the phase began, so that only what returns is looked for */
   readonly nothingGoes?: true;
   /** keys the next chunk takes, where the size follows what chunks cost */
@@ -76,6 +78,26 @@ export async function takeRunLease(db: Database, lease: RunLease): Promise<Run |
      where id = ${lease.runId} and state in ('queued', 'running') and (lease_token is null or lease_until < steward.now())
     returning ${columns}`.execute(db);
   return rows[0] ?? null;
+}
+
+/** Renews the lease until the work is over: a question of size asked outside a chunk may take longer than a lease. */
+export async function keepRunLease<T>(
+  db: Database,
+  { runId, token, leaseMs }: RunLease,
+  work: () => Promise<T>,
+): Promise<T> {
+  const renew = async (): Promise<void> => {
+    await sql`
+      update steward.runs set lease_until = steward.now() + ${leaseMs} * interval '1 millisecond'
+       where id = ${runId} and lease_token = ${token}`.execute(db);
+  };
+  // One that fails is made up for by the next, or the chunk finds that the lease is somebody else's.
+  const timer = setInterval(() => renew().catch(() => {}), leaseMs / 3);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Gives the lease back, if it is still this one. Its time stays as the heartbeat: else a long run looks stuck between two slices. */

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely';
+import type { AccessMode, IsolationLevel, Transaction } from 'kysely';
 import type { Database } from '../../src/db/database.ts';
 import type { DB } from '../../src/db/schema.ts';
 
@@ -10,10 +10,12 @@ export function interceptTransactions(
   db: Database,
   { before, after }: { readonly before?: () => unknown; readonly after?: () => unknown },
 ): Database {
-  const transaction = () => ({
+  const transaction = (builder = db.transaction()) => ({
+    setIsolationLevel: (level: IsolationLevel) => transaction(builder.setIsolationLevel(level)),
+    setAccessMode: (mode: AccessMode) => transaction(builder.setAccessMode(mode)),
     async execute<T>(work: (trx: Transaction<DB>) => Promise<T>): Promise<T> {
       await before?.();
-      const value = await db.transaction().execute(work);
+      const value = await builder.execute(work);
       await after?.();
       return value;
     },
