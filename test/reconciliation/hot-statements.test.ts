@@ -116,6 +116,24 @@ test('events get their positions in order, and nobody reads all that wait for th
   };
   expect(tooMuch(await recordPlans(url, place), 3 * round)).toEqual([]);
 
+  // Of hours that are over, what waits for each is found by its owner.
+  while ((await sequenceEvents(db, 50 * chunk)) > 0);
+  await sql`
+    insert into steward.events (organization_id, type, subject_id, created_at)
+    select organization_id, type, subject_id, created_at from steward.events where type = 'locations.removed'`.execute(
+    db,
+  );
+  while ((await sequenceEvents(db, 50 * chunk)) > 0);
+  await sql`
+    update steward.event_sums set until = steward.now() where ctid = any(array(select ctid from steward.event_sums limit ${chunk}))`.execute(
+    db,
+  );
+  const close = async (one: Database) => {
+    await sql`select steward.now()`.execute(one);
+    await sequenceEvents(one, 1);
+  };
+  expect(tooMuch(await recordPlans(url, close), 3 * chunk)).toEqual([]);
+
   // Of what one organization was told since ever, its next batch is what it has not taken.
   while ((await sequenceEvents(db, 50 * chunk)) > 0);
   const { rows } = await sql<{ last: number }>`select max(position) as last from steward.events`.execute(db);

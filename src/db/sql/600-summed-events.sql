@@ -22,10 +22,7 @@ $$;
 -- Closes the hours that are over: what was held back in one goes as one event, with numbers added up, lists joined (at most
 -- 100 entries), and else what was said last. One alone goes as it was written.
 create or replace function steward.sum_held_events(most integer default 200) returns integer
-language plpgsql volatile
--- Its caller forbids them: here what waits for a few hours is looked up by key.
-set enable_nestloop = on
-as $$
+language plpgsql volatile as $$
 declare
   summed integer;
 begin
@@ -34,15 +31,21 @@ begin
     delete from steward.event_sums s
      where s.ctid = any(array(select ctid from steward.event_sums where until <= (select steward.now()) order by until limit most))
     returning s.organization_id, s.type, s.owner_id),
-  held as (
-    select e.seq, e.organization_id, e.type, c.owner_id, e.subject_id, e.data, e.created_at, k.by_owner, k.summed_as,
-           count(*) over (partition by c.organization_id, c.type, c.owner_id) as n
+  -- By key for each hour: of a mass change that was held back others wait as well, one for each owner.
+  held as materialized (
+    select e.*, c.owner_id, k.by_owner, k.summed_as, count(*) over (partition by c.organization_id, c.type, c.owner_id) as n
       from closed c
       join steward.summed_events() k using (type)
-      join steward.events e on e.organization_id = c.organization_id and e.type = c.type and e.position is null and e.held_until is not null
-       and steward.event_owner(k.by_owner, e.subject_id) = c.owner_id),
-  alone as (update steward.events e set held_until = null from held h where h.seq = e.seq and h.n = 1 returning 1),
-  gone as (delete from steward.events e using held h where h.seq = e.seq and h.n > 1),
+     cross join lateral (
+       select h.ctid as row, h.seq, h.organization_id, h.type, h.subject_id, h.data, h.created_at from steward.events h
+        where k.by_owner and h.organization_id = c.organization_id and h.type = c.type
+          and coalesce(h.subject_id, '00000000-0000-0000-0000-000000000000') = c.owner_id and h.position is null and h.held_until is not null
+       union all
+       select h.ctid, h.seq, h.organization_id, h.type, h.subject_id, h.data, h.created_at from steward.events h
+        where not k.by_owner and h.organization_id = c.organization_id and h.type = c.type and h.position is null and h.held_until is not null) e),
+  -- Nobody else writes what is held.
+  alone as (update steward.events e set held_until = null where e.ctid = any(array(select h.row from held h where h.n = 1)) returning 1),
+  gone as (delete from steward.events e where e.ctid = any(array(select h.row from held h where h.n > 1))),
   merged as (
     select f.organization_id, f.type, f.owner_id, jsonb_object_agg(f.key, f.value) as data
       from (select h.organization_id, h.type, h.owner_id, each.key,
