@@ -35,7 +35,7 @@ declare
   flagged uuid[];
 begin
   select array_agg(k.event_type_id), array_agg(k.event_type_id) filter (where k.returnable),
-         array_agg(distinct k.event_type_id) filter (where k.returnable and k.cause = 'organization_disconnected' and k.event_type_id <> all(with_zoom))
+         array_agg(k.event_type_id) filter (where k.returnable and k.cause = 'organization_disconnected' and k.event_type_id <> all(with_zoom))
     into seen, returnable, returning_types
     from (select a.event_type_id, a.cause, a.expires_at > now and a.neighbours <> 'superseded'
                    and (also_offered or not a.offered or a.accepted_at is not null or a.generation = any(accepted)) as returnable
@@ -48,7 +48,7 @@ begin
                 case when cardinality(seen) >= page_size then seen[cardinality(seen)] end,
                 case when cardinality(flagged) >= page_size then flagged[cardinality(flagged)] end);
   returning_types := case when upto is null then coalesce(returning_types, '{}')
-                          else array(select k from unnest(returning_types) k where k <= upto order by k) end;
+                          else array(select k from unnest(returning_types) k where k <= upto) end;
   if returnable is null and cardinality(flagged) = 0 then
     event_types := case when upto is null then with_zoom else array(select k from unnest(with_zoom) k where k <= upto order by k) end;
     return;

@@ -216,12 +216,14 @@ begin
                      where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped) names, unnest(contents) x);
   -- In a record a JSON null becomes no value at all.
   select string_agg(format('%I', c.attname), ', ' order by c.attnum),
-         string_agg(case c.attname when 'details' then 'coalesce(r.details, ''null'')' else format('r.%I', c.attname) end, ', ' order by c.attnum)
+         string_agg(case c.attname when 'details' then 'coalesce((r).details, ''null'')' else format('(r).%I', c.attname) end, ', ' order by c.attnum)
     into columns, sources
     from pg_attribute c
    where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
      and (whole or not exists (select from unnest(contents) as x where not x ? c.attname));
-  execute format('insert into steward_app.locations (%s) select %s from unnest($1) as x cross join lateral jsonb_populate_record(null::steward_app.locations, x) as r',
+  -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
+  execute format('insert into steward_app.locations (%s) select %s from (
+                    select jsonb_populate_record(null::steward_app.locations, x) as r from unnest($1) as x offset 0) as back',
                  columns, sources) using contents;
   get diagnostics locations = row_count;
 
