@@ -26,7 +26,11 @@ $$;
 drop function if exists steward.location_page(uuid, uuid, integer, uuid[], boolean);
 create or replace function steward.location_page(organization uuid, after uuid, page_size integer, with_zoom uuid[], also_offered boolean,
                                                  out event_types uuid[], out upto uuid, out returning_types uuid[])
-language plpgsql stable as $$
+language plpgsql stable
+-- Copies may be younger than their statistics: then each page would read and sort all that are left.
+set enable_sort = off
+set enable_bitmapscan = off
+as $$
 declare
   accepted bigint[] := coalesce((select c.restore_generations from steward.org_connections c where c.organization_id = organization), '{}');
   now timestamptz := steward.now();
