@@ -4,6 +4,7 @@ import type { DB } from '../db/schema.ts';
 import type { RateLabel } from '../zoom/rate-limits.ts';
 import type { LimitFacts, MediumLimits } from './account-limits.ts';
 import { type Learned, learnFrom, type Said } from './learn-limits.ts';
+import { withShortWaits } from './short-waits.ts';
 
 /**
  * What Zoom said is believed for so long: plans change, a refusal may have been another app's doing, and one odd answer must
@@ -58,7 +59,10 @@ export async function saveLearned(db: Kysely<DB>, zoomAccountId: string, learned
      where zoom_account_id = ${zoomAccountId}`.execute(db);
 }
 
-/** Learns from one answer to a call of that label, if it teaches anything. Answers without headers cost nothing. */
+/**
+ * Learns from one answer to a call of that label, if it teaches anything. Answers without headers cost nothing. While the
+ * account's row is held nothing is learned: the next answer says the same, and somebody may wait for what this one brought.
+ */
 export async function learnLimits(
   db: Kysely<DB>,
   zoomAccountId: string,
@@ -68,7 +72,7 @@ export async function learnLimits(
   if (!answer.limit && (answer.ok || answer.failure.kind !== 'rate_limited')) return;
   const facts = await findWalkFacts(db, zoomAccountId);
   const learned = facts && learnFrom(facts, answer, label);
-  if (learned) await saveLearned(db, zoomAccountId, learned);
+  if (learned) await withShortWaits(db, (trx) => saveLearned(trx, zoomAccountId, learned));
 }
 
 /**

@@ -8,7 +8,8 @@ import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
 import { hintAccount } from './hint-account.ts';
 import { subjectName } from './hint-subject.ts';
-import type { Lookup } from './look-up-address.ts';
+import { type Lookup, whileSwapped } from './look-up-address.ts';
+import { withShortWaits } from './short-waits.ts';
 import { findDirectoryGrant } from './sync-directory.ts';
 
 /** Members who are looked at because of one Zoom user, at most; one address is that of one person. */
@@ -56,11 +57,12 @@ export async function lookAtZoomUser(
   const [address] = await hashAddresses(deps.db, deps.vault, [found?.email ?? null]);
   const { key = null } = address ?? {};
   const known = found && { ...found, key, hashes: key === null ? [] : deps.vault.pseudonyms(key) };
-  return deps.db.transaction().execute(async (trx) => {
+  const written = await withShortWaits(deps.db, async (trx): Promise<Lookup> => {
     if (!(await isNewest(trx, { zoomAccountId, zoomUserId }, askedAt))) return { state: 'not_needed' };
     await write(trx, { zoomAccountId, zoomUserId }, known, askedAt);
     return found ? { state: 'found' } : { state: 'none' };
   });
+  return written?.result ?? whileSwapped;
 }
 
 /** What may pass is asked again; what says something about our permissions is looked at; the walk finds the rest. */

@@ -4,6 +4,7 @@ import { learnLimits } from './account-limits-repository.ts';
 import { hashAddresses } from './address-forms.ts';
 import type { DirectoryDeps } from './directory-sync-result.ts';
 import { blockDirectory } from './directory-walk-repository.ts';
+import { withShortWaits } from './short-waits.ts';
 import { findDirectoryGrant } from './sync-directory.ts';
 import { wantWalk } from './want-walk.ts';
 
@@ -23,6 +24,9 @@ export type Lookup =
   /** too many at once: a walk that is owed, or began after they came, answers for them */
   | { readonly state: 'walk' }
   | { readonly state: 'later'; readonly reason: string; readonly retryInMs: number };
+
+/** Somebody holds the account's copy, as a swap does: nobody waits for it (`withShortWaits`). */
+export const whileSwapped: Lookup = { state: 'later', reason: 'the copy is being written', retryInMs: 5_000 };
 
 /** An address a member may be known by at Zoom: their own, or one that means the same. */
 type Address = {
@@ -91,14 +95,14 @@ async function leaveToWalk(deps: DirectoryDeps, zoomAccountId: string, memberId:
 
 /**
  * The copy may know the joiner already, by a hash of their address: as a user who was nobody's when the walk came by.
- * Then Zoom is not asked.
+ * Then Zoom is not asked. Null: the copy is held.
  */
 async function revealMember(
   deps: DirectoryDeps,
   { zoomAccountId, memberId, key }: { readonly zoomAccountId: string; readonly memberId: string; readonly key: string },
-): Promise<boolean> {
+): Promise<boolean | null> {
   const hashes = [...deps.vault.pseudonyms(key)];
-  return deps.db.transaction().execute(async (trx) => {
+  const looked = await withShortWaits(deps.db, async (trx) => {
     await sql`select from steward.directories where zoom_account_id = ${zoomAccountId} for update`.execute(trx);
     const { rows } = await sql<{ revealed: number }>`
       select steward.reveal_address(${zoomAccountId}, ${key}, ${hashes}::text[]) as revealed`.execute(trx);
@@ -106,6 +110,7 @@ async function revealMember(
     await insertOutbox(trx, { job: 'reconcile-member', key: memberId, payload: { memberId } });
     return true;
   });
+  return looked?.result ?? null;
 }
 
 type Joiner = { readonly zoomAccountId: string; readonly memberId: string; readonly signal?: AbortSignal };
@@ -138,7 +143,8 @@ async function lookUpOne(
   { zoomAccountId, memberId, signal }: Joiner,
   question: Pick<Address, 'email' | 'key'>,
 ): Promise<Lookup> {
-  if (await revealMember(deps, { zoomAccountId, memberId, key: question.key })) return { state: 'found' };
+  const revealed = await revealMember(deps, { zoomAccountId, memberId, key: question.key });
+  if (revealed !== false) return revealed ? { state: 'found' } : whileSwapped;
   const { busy, blockedMs } = await findBounds(deps, zoomAccountId);
   if (blockedMs > 0) return { state: 'later', reason: 'blocked', retryInMs: Math.ceil(blockedMs) };
   if (busy) return leaveToWalk(deps, zoomAccountId, memberId);
@@ -152,7 +158,7 @@ async function lookUpOne(
     // Zoom may answer with another address than the one it was asked for.
     const [address] = await hashAddresses(deps.db, deps.vault, [email ?? question.email]);
     const pending = `pending:${address?.hash}`;
-    await deps.db.transaction().execute(async (trx) => {
+    const written = await withShortWaits(deps.db, async (trx) => {
       await sql`
         with found as (
           select ${address?.key ?? question.key} as key,
@@ -171,8 +177,9 @@ async function lookUpOne(
            set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
                duplicate = excluded.duplicate, seen_at = excluded.seen_at`.execute(trx);
       await insertOutbox(trx, { job: 'reconcile-member', key: memberId, payload: { memberId } });
+      return true;
     });
-    return { state: 'found' };
+    return written ? { state: 'found' } : whileSwapped;
   }
   const { failure } = got.answer;
   if (failure.kind === 'not_found') {

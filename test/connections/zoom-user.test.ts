@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { findWalkFacts, learnLimits } from '../../src/connections/account-limits-repository.ts';
 import { listStaleDirectories } from '../../src/connections/due-work.ts';
 import { hintZoomAddress, hintZoomUser } from '../../src/connections/hint-zoom-user.ts';
 import { lookAtZoomUser } from '../../src/connections/look-at-zoom-user.ts';
+import { lookUpAddress } from '../../src/connections/look-up-address.ts';
 import { syncDirectory } from '../../src/connections/sync-directory.ts';
 import { useDatabase } from '../support/database.ts';
 import { connectActive, owed } from './connecting.ts';
@@ -135,6 +137,39 @@ describe('a look at one Zoom user', () => {
     expect(await look(user(0).id)).toEqual({ state: 'not_needed' });
     zoom.override['user'] = () => failure('server', { status: 503 });
     expect(await look(user(0).id)).toMatchObject({ state: 'later' });
+  });
+
+  it('comes again, as a joiner does, while a swap holds the account: nobody waits for another one', async () => {
+    const { db, play, user, look, of, account, organization, zoom } = await setting();
+    user(0).status = 'inactive';
+    const { rows } = await sql<{ id: string }>`
+      insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+      values (gen_random_uuid(), ${organization.id}, 'N', ${`new@${organization.domain}`}, true, 'user') returning id`.execute(
+      db,
+    );
+    const joiner = () => lookUpAddress(play.deps, { zoomAccountId: account, memberId: rows[0]!.id });
+    const holding = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const swap = db.transaction().execute(async (trx) => {
+      await sql`select from steward.directories where zoom_account_id = ${account} for update`.execute(trx);
+      held.resolve();
+      await holding.promise;
+    });
+    await held.promise;
+    const later = { state: 'later', reason: 'the copy is being written', retryInMs: 5_000 };
+    zoom.calls.length = 0;
+    expect(await Promise.all([look(user(0).id), joiner()])).toEqual([later, later]);
+    expect(zoom.calls).toEqual(['user']);
+    // What a refusal says of the limits is not worth the wait of whoever was refused.
+    const limit = { label: 'light', per: 'second', limit: 30, remaining: 1 } as const;
+    await learnLimits(db, account, { ok: true, limit }, 'light');
+    expect((await findWalkFacts(db, account))?.lightPerSecond).toBeNull();
+    holding.resolve();
+    await swap;
+    expect(await joiner()).toEqual({ state: 'none' });
+    expect((await of(user(0).id))?.status).toBe('active');
+    expect(await look(user(0).id)).toEqual({ state: 'found' });
+    expect((await of(user(0).id))?.status).toBe('inactive');
   });
 
   it('whose answer is an older answer than the one that is written, writes nothing', async () => {
