@@ -38,6 +38,8 @@ const managed =
         on conflict (organization_id, member_id) do update set state = excluded.state`.execute(db);
 const noUser: Change = (db, org) =>
   sql`delete from steward.directory_users where user_key = ${`${org.account}:1`}`.execute(db);
+/** The Zoom user was invited and has not come yet: no id, and nobody holds it. */
+const invited: Change = userSet(sql`zoom_user_id = null, status = 'pending'`);
 const settings = (org: FilledOrganization, db: Database) =>
   sql`insert into steward.organization_settings (organization_id, allow_opt_out) values (${org.organizationId}, true)`.execute(
     db,
@@ -79,6 +81,41 @@ const drifts: readonly Drift[] = [
           values (${org.account}, ${`${org.account}:1`}, ${`${org.account}:1`}, ${address(org, 1)}, 'active', 2, steward.now())`.execute(
         db,
       ),
+  },
+  {
+    what: 'an invited Zoom user comes',
+    first: invited,
+    change: userSet(sql`user_key = 'came', zoom_user_id = 'came', status = 'active'`),
+  },
+  { what: 'an invitation is taken back', first: invited, change: noUser },
+  {
+    what: 'another member with the address of an invited Zoom user',
+    first: invited,
+    change: async (db, org) =>
+      sql`update steward_app.members set email = ${address(org, 1)} where id = ${await memberOf(db, org, 2)}`.execute(
+        db,
+      ),
+  },
+  {
+    what: 'another Zoom user with the address of an invited one',
+    first: invited,
+    change: (db, org) =>
+      sql`insert into steward.directory_users (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, seen_at)
+          values (${org.account}, 'twice', 'twice', ${address(org, 1)}, 'active', 2, steward.now())`.execute(db),
+  },
+  {
+    what: 'a mapped member with the address, looked at while the pass was behind the other already',
+    first: async (db, org) =>
+      sql`insert into steward.zoom_user_mappings (organization_id, member_id, zoom_account_id, zoom_user_id, actor) values (${org.organizationId}, ${await memberOf(db, org, 2)}, ${org.account}, ${`${org.account}:3`}, 'operator:x')`.execute(
+        db,
+      ),
+    change: async (db, org) => {
+      const other = await memberOf(db, org, 2);
+      await sql`update steward_app.members set email = ${address(org, 1)} where id = ${other}`.execute(db);
+      await sql`update steward.member_facts set address_key = ${address(org, 1)} where member_id = ${other}`.execute(
+        db,
+      );
+    },
   },
   {
     what: 'nobody was found, after a walk that saw nobody',
@@ -194,3 +231,14 @@ test.each(drifts)(
     expect(plan.members.summary.changes).toBe(rows);
   },
 );
+
+test('who is invited, and whom nothing has happened to, is not looked at', async () => {
+  const org = await fillOrganization(database.db, 20);
+  await invited(database.db, org, await memberOf(database.db, org, 1));
+  await reconcileAll(database.db, org);
+  const { rows } = await sql`
+    select member_id from steward.doubtful_members(${org.organizationId}, ${org.account}, 'all', '{}', '{}')`.execute(
+    database.db,
+  );
+  expect(rows).toEqual([]);
+});

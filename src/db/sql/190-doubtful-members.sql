@@ -1,7 +1,7 @@
 -- Whose stored facts may no longer be what the base tables say; a plan looks at these with steward.live_members, and
 -- takes the stored facts of all others. Set against set: nothing is computed again that was computed when the facts
 -- were stored, and an address that reads like its stored key is unchanged. It names some whose facts are right (people
--- ambiguous, invited, or matched at another address than theirs), and passes over nobody whose facts are not:
+-- ambiguous, matched at another address than theirs, or at that of somebody mapped), and passes over nobody whose facts are not:
 -- of two members who share an address, whoever was looked at last is one of those, and brings the other along
 -- (steward.doubtful_peers). The same member may be named twice. No limit and no look-up by row in here: either would
 -- keep parallel workers out.
@@ -35,8 +35,13 @@ language sql stable parallel safe as $$
         from steward.directory_users u where u.zoom_account_id = account) u on u.address_key = f.address_key
     left join (
       select k.address_key from steward.directory_lookups k where k.zoom_account_id = account) k on k.address_key = f.address_key
+    -- Of those who are mapped nothing shows that they share an address: whoever shares it with them does not know.
+    left join (
+      select distinct k.address_key from steward.member_facts k
+       where k.organization_id = organization and k.match = 'mapping' and k.address_key is not null) mk on mk.address_key = f.address_key
    where not coalesce(
          m.active = f.active
+     and (mk.address_key is null or f.match = 'mapping')
      and case when m.email_verified then m.email = f.address_key or steward.address_key(m.email) is not distinct from f.address_key
               else f.address_key is null end
      and f.in_rollout = case rollout
@@ -50,7 +55,7 @@ language sql stable parallel safe as $$
      and case f.match
            when 'mapping' then z.user_key = f.zoom_user_key and z.status = f.zoom_status and z.user_type = f.zoom_type
                                and (z.origin = 'person' or u.user_key is null)
-           when 'email' then u.user_key = f.zoom_user_key and u.zoom_user_id is not null and u.status = f.zoom_status and u.user_type = f.zoom_type
+           when 'email' then u.user_key = f.zoom_user_key and u.status = f.zoom_status and u.user_type = f.zoom_type
            when 'not_verified' then f.address_key is null
            when 'none' then u.user_key is null and ((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since or k.address_key is not null)
            when 'checking' then u.user_key is null and k.address_key is null and not coalesce((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since, false)
