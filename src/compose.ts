@@ -23,6 +23,7 @@ import { checkKeys, checkPool, checkQueueChoice, checkQueueServer, checkSchema }
 import { createSwitches } from './queues/switches.ts';
 import type { WorkerProcess } from './queues/worker-process.ts';
 import { defaultGuardRail } from './reconciliation/guard-rail.ts';
+import { createSecondLane } from './reconciliation/second-lane.ts';
 import { createReleaseStack } from './release-stack.ts';
 import { createTelemetry, type Telemetry, type TelemetryEvents } from './telemetry.ts';
 import { flushTraces } from './trace-context.ts';
@@ -33,6 +34,8 @@ import type { ZoomRequestEvent } from './zoom/request-event.ts';
 
 /** Path of Zoom's redirect back to us, registered with both apps. */
 export const callbackPath = '/zoom/callback';
+/** The first lane of a run waits for it with its organization held. */
+const laneConnectMs = 1_000;
 
 /** What a process of this installation works with: the server, the worker, commands, the demo. */
 export type Services = {
@@ -83,6 +86,10 @@ export function createServices(
   const db = createDatabase({ url, max: config.poolSize });
   stack.add('database', () => db.destroy());
 
+  const laneDb = config.runLanes < 2 ? null : createDatabase({ url, max: 1, connectTimeoutMs: laneConnectMs });
+  const secondLane = laneDb && createSecondLane(laneDb);
+  stack.add('second lane', async () => laneDb?.destroy());
+
   const endpoints = config.zoom.baseUrl === null ? zoomEndpoints : simulatorEndpoints(config.zoom.baseUrl);
   const onRequest = (event: ZoomRequestEvent): void => telemetry.emit('zoom_request', event);
   const oauth = createZoomOauth({ endpoints, onRequest });
@@ -123,6 +130,7 @@ export function createServices(
       guard: { ...defaultGuardRail, share: config.guardShare },
       chunkSize: config.chunkSize,
       chunkMs: config.chunkMs,
+      ...(secondLane && { secondLane }),
       zoomShare: config.zoom.share,
     }),
     db,

@@ -29,6 +29,8 @@ export type Config = Readonly<{
   chunkSize: number;
   /** how long a chunk may take before the next one is smaller; 0: they all have chunkSize */
   chunkMs: number;
+  /** connections a run of a large organization works on at once: 2, or 1 */
+  runLanes: number;
   /** whether events for the main app are put on its queue, or read by SQL and HTTP alone */
   events: 'queue' | 'sql';
   /** how often the outbox is looked at without a hint */
@@ -178,6 +180,7 @@ const variables = z.object({
   STEWARD_SLICE_MS: whole(10, 60_000, 1_000),
   STEWARD_CHUNK_SIZE: whole(1, 100_000, 5_000),
   STEWARD_CHUNK_MS: whole(0, 10_000, 400),
+  STEWARD_RUN_LANES: whole(1, 2, 2),
   STEWARD_OUTBOX_POLL_MS: whole(20, 60_000, 1_000),
   STEWARD_TICK_MS: whole(100, 600_000, 15_000),
   STEWARD_SHUTDOWN_MS: whole(1_000, 600_000, 30_000),
@@ -343,6 +346,7 @@ export function parseConfig(given: Environment): Config {
     sliceMs: v.STEWARD_SLICE_MS,
     chunkSize: v.STEWARD_CHUNK_SIZE,
     chunkMs: v.STEWARD_CHUNK_MS,
+    runLanes: v.STEWARD_RUN_LANES,
     events: v.STEWARD_EVENTS,
     outboxPollMs: v.STEWARD_OUTBOX_POLL_MS,
     tickMs: v.STEWARD_TICK_MS,

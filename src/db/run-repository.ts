@@ -46,11 +46,11 @@ export async function startOrganizationRun(trx: Transaction<DB>, request: Organi
     .where('id', '=', request.connectionId)
     .forUpdate()
     .executeTakeFirstOrThrow();
-  await sql`
+  const { rows: superseded } = await sql<{ id: string }>`
     update steward.runs set state = 'superseded', superseded_by = ${id}, ended_at = steward.now(), lease_token = null, lease_until = null
-     where organization_id = ${connection.organization_id} and target = 'organization' and state in ('queued', 'running', 'held')`.execute(
-    trx,
-  );
+     where organization_id = ${connection.organization_id} and target = 'organization' and state in ('queued', 'running', 'held')
+    returning id`.execute(trx);
+  for (const run of superseded) await sql`select steward.end_lane(${run.id}::uuid)`.execute(trx);
   await sql`
     insert into steward.runs (id, target, organization_id, target_id, connection_id, generation, cause, actor, cascade, state, phase, created_at)
     values (${id}, 'organization', ${connection.organization_id}, ${connection.organization_id}, ${request.connectionId},

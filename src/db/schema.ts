@@ -904,6 +904,26 @@ export interface RefreshAttemptsTable {
   detail: string | null;
 }
 
+/** Phases of organization runs that are worked on from two keys at once: where the second lane stands. */
+export interface RunLanesTable {
+  /** The run. */
+  run_id: string;
+  /** The phase that is split. */
+  phase: string;
+  /** Last key of the first lane; the second has those after it. */
+  pivot: string;
+  /** Last key that the second lane worked on; the pivot at its start. */
+  cursor: string;
+  /** Whether the second lane has come to the end of the phase. */
+  ended: Generated<boolean>;
+  /** Keys its next chunk takes; null: as many as the first lane. */
+  chunk: number | null;
+  /** Keys it looked at that the progress of the run does not count yet. */
+  looked: Generated<number>;
+  /** What it wrote that the counts of the run do not have yet. */
+  counts: Generated<Json>;
+}
+
 /** Reconciliations of a target: cause, actor, plan, progress, result. */
 export interface RunsTable {
   /** Id of the run. */
@@ -1249,6 +1269,7 @@ export interface DB {
   'steward.read_event_types_without_location': ReadEventTypesWithoutLocationTable;
   'steward.read_members': ReadMembersTable;
   'steward.refresh_attempts': RefreshAttemptsTable;
+  'steward.run_lanes': RunLanesTable;
   'steward.runs': RunsTable;
   'steward.switches': SwitchesTable;
   'steward.untold_location_changes': UntoldLocationChangesTable;

@@ -14,7 +14,8 @@ import { lockOrganization } from './locks.ts';
 import { observeRun } from './observe-run.ts';
 import { getOrganizationFacts } from './organization-facts.ts';
 import { defaultPressureLimits, findPressure, type PressureLimits } from './pressure.ts';
-import { phases } from './run-phases.ts';
+import { endLane, getLane, insertLane } from './run-lanes.ts';
+import { findMiddle, phases } from './run-phases.ts';
 import {
   getRun,
   keepRunLease,
@@ -28,6 +29,7 @@ import {
   releaseRunLease,
   takeRunLease,
 } from './run-record.ts';
+import { type SecondLane, workLanes } from './second-lane.ts';
 import { type Slice, standing } from './slice.ts';
 import { findStop } from './stops.ts';
 
@@ -49,6 +51,8 @@ export type AdvanceOptions = {
   readonly leaseMs?: number;
   /** when a slice gives way to others: it takes one chunk and no more */
   readonly pressure?: PressureLimits;
+  /** the connection of a second lane: phases of large organizations are worked on from two keys at once; none: from one */
+  readonly secondLane?: SecondLane;
   /** ends the slice at the next chunk; nothing of a chunk is lost */
   readonly signal?: AbortSignal;
 };
@@ -60,7 +64,7 @@ export type AdvanceOptions = {
  */
 const onePassFactor = 5;
 
-type ChunkOutcome = Slice['state'] | 'weigh' | 'observe' | 'survey' | 'doubt';
+type ChunkOutcome = Slice['state'] | 'weigh' | 'observe' | 'survey' | 'doubt' | 'split';
 
 /**
  * What was asked outside the organization's lock, because it is a question of size: whether the guard lets the run pass, whether any
@@ -92,7 +96,11 @@ export async function advanceRun(db: Database, runId: string, options: AdvanceOp
     const endsAt = performance.now() + settings.sliceMs;
     const slowed = await findPressure(db, settings.pressure);
     for (;;) {
-      const outcome = await advanceOnce(db, lease, { ...settings, slowed, organizationId: taken.organizationId });
+      const outcome = await advanceOnce(db, lease, {
+        ...settings,
+        slowed,
+        organizationId: taken.organizationId,
+      });
       if (outcome !== 'more' || slowed || settings.signal?.aborted || performance.now() >= endsAt)
         return { ...standing(await getRun(db, runId)), state: outcome, slowed };
     }
@@ -103,27 +111,33 @@ export async function advanceRun(db: Database, runId: string, options: AdvanceOp
 }
 
 async function advanceOnce(db: Database, lease: RunLease, settings: Settings): Promise<Slice['state']> {
-  const outcome = await takeChunk(db, lease, settings, {});
+  let outcome = await takeChunk(db, lease, settings, {});
   if (outcome === 'observe') return observeRun(db, lease);
   if (outcome === 'survey')
-    return chunked(await takeChunk(db, lease, settings, { mayGo: await zoomMayGo(db, settings.organizationId) }));
+    outcome = await takeChunk(db, lease, settings, { mayGo: await zoomMayGo(db, settings.organizationId) });
   if (outcome === 'doubt') {
     const doubts = await keepRunLease(db, lease, () => findDoubts(db, settings));
-    return chunked(await takeChunk(db, lease, settings, { doubts }));
+    outcome = await takeChunk(db, lease, settings, { doubts });
   }
-  if (outcome !== 'weigh') return outcome;
-  const run = await getRun(db, lease.runId);
-  const verdict = await weighRun(db, await getOrganizationFacts(db, run.organizationId), settings.guard);
-  if (verdict.held) return (await holdRun(db, lease, verdict)) ? 'held' : standing(await getRun(db, lease.runId)).state;
-  return chunked(await takeChunk(db, lease, settings, { weighed: true }));
+  if (outcome === 'weigh') {
+    const run = await getRun(db, lease.runId);
+    const verdict = await weighRun(db, await getOrganizationFacts(db, run.organizationId), settings.guard);
+    if (verdict.held)
+      return (await holdRun(db, lease, verdict)) ? 'held' : standing(await getRun(db, lease.runId)).state;
+    outcome = await takeChunk(db, lease, settings, { weighed: true });
+  }
+  if (outcome === 'split') await splitPhase(db, lease, settings.chunkSize);
+  return chunked(outcome);
 }
 
 /** The run moved between question and chunk: the next look asks again. */
 const chunked = (outcome: ChunkOutcome): Slice['state'] =>
-  outcome === 'observe' || outcome === 'weigh' || outcome === 'survey' || outcome === 'doubt' ? 'more' : outcome;
+  outcome === 'observe' || outcome === 'weigh' || outcome === 'survey' || outcome === 'doubt' || outcome === 'split'
+    ? 'more'
+    : outcome;
 
-type Settings = Required<Omit<AdvanceOptions, 'signal'>> &
-  Pick<AdvanceOptions, 'signal'> & { readonly organizationId: string; readonly slowed: string | null };
+type Settings = Required<Omit<AdvanceOptions, 'signal' | 'secondLane'>> &
+  Pick<AdvanceOptions, 'signal' | 'secondLane'> & { readonly organizationId: string; readonly slowed: string | null };
 
 /**
  * Whether no guard rail stands between facts and results, so that one pass writes both: a cascade was decided, a
@@ -141,6 +155,38 @@ function slowedProgress({ phase, progress }: Run, slowed: string): RunProgress {
   return { ...progress, [phase]: { done: 0, total: null, ...progress[phase], slowed } };
 }
 
+/** A phase is split while so many chunks are left; fewer are not worth another transaction. */
+const leastChunks = 4;
+
+/** Whether enough may be left, by what is known without asking. */
+const splittable = ({ done, total, chunk }: PhaseProgress, limit: number): boolean =>
+  total === null || total - done >= leastChunks * (chunk ?? limit);
+
+/**
+ * Splits the phase a run stands in, in the middle of what is left. The middle is looked for outside the organization's lock, as a
+ * question of size: any key behind the cursor would do, and the cursor is this lease's.
+ */
+async function splitPhase(db: Database, lease: RunLease, chunkSize: number): Promise<void> {
+  const run = await getRun(db, lease.runId);
+  const { phase, cursor, organizationId } = run;
+  if (phase === 'done' || cursor === null) return;
+  const { done, total, chunk = chunkSize, nothingGoes = false } = run.progress[phase] ?? { done: 0, total: null };
+  const keys = phases[phase].keys?.({ mayGo: !nothingGoes });
+  if (!keys) return;
+  const left = total === null ? null : total - done;
+  const middle = await db
+    .transaction()
+    .execute((trx) => findMiddle(trx, keys, { organizationId, after: cursor, left, least: leastChunks * chunk }));
+  if (middle === null) return;
+  await db.transaction().execute(async (trx) => {
+    const now = await lockRun(trx, lease);
+    const progress = now?.progress[phase];
+    if (!now || !progress || now.phase !== phase || now.cursor !== cursor) return;
+    await insertLane(trx, now, middle);
+    await markRunProgress(trx, lease, { ...now, progress: { ...now.progress, [phase]: { ...progress, split: true } } });
+  });
+}
+
 function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Known): Promise<ChunkOutcome> {
   return db.transaction().execute(async (trx): Promise<ChunkOutcome> => {
     const { organizationId } = settings;
@@ -152,6 +198,7 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
     if (!run || run.phase === 'done') return standing(await getRun(trx, lease.runId)).state;
     if (facts.generation !== run.generation) {
       await markRunEnded(trx, lease, { state: 'superseded' });
+      await endLane(trx, run.id);
       return 'superseded';
     }
     const stop = await findStop(trx, facts);
@@ -183,20 +230,24 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
       run.phase === 'facts' && (begins ? await nothingToWeigh(trx, run) : before?.alsoResults === true);
     const limit = before?.chunk ?? settings.chunkSize;
     const nothingGoes = run.phase === 'locations' && (begins ? known.mayGo === false : before?.nothingGoes === true);
-    const request = { run, facts, adapter: settings.adapter, limit, upTo: null, alsoResults, mayGo: !nothingGoes };
+    const lane = before?.split ? await getLane(trx, run) : null;
+    const upTo = lane?.pivot ?? null;
+    const request = { run, facts, adapter: settings.adapter, limit, upTo, alsoResults, mayGo: !nothingGoes };
     const total = begins ? await phase.total(trx, request) : (before?.total ?? null);
     const chunkMs = settings.chunkMs * (alsoResults ? onePassFactor : 1);
-    const startedAt = performance.now();
-    const { cursor, looked, counts } = await phase.chunk(trx, request);
+    const nextChunk = (size: number, tookMs: number) =>
+      settings.chunkMs > 0 ? nextChunkSize(size, tookMs, { ...settings, chunkMs }) : null;
+    const secondLane = settings.slowed === null ? settings.secondLane : undefined;
+    const worked = await workLanes(trx, { lease, request, lane, secondLane, nextChunk });
+    const { cursor, looked, counts, split, nextChunk: chunk } = worked;
     const progress: PhaseProgress = {
       done: (before?.done ?? 0) + looked,
       total,
       ...(alsoResults ? { alsoResults } : {}),
       ...(nothingGoes ? { nothingGoes } : {}),
       ...(settings.slowed ? { slowed: settings.slowed } : {}),
-      ...(settings.chunkMs > 0
-        ? { chunk: nextChunkSize(limit, performance.now() - startedAt, { ...settings, chunkMs }) }
-        : {}),
+      ...(split ? { split } : {}),
+      ...(chunk === null ? {} : { chunk }),
     };
     const next = alsoResults ? 'locations' : phase.next;
     await markRunProgress(trx, lease, {
@@ -205,6 +256,7 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
       counts: addCounts(run.counts, counts),
       progress: run.phase === 'finish' ? run.progress : { ...run.progress, [run.phase]: progress },
     });
+    if (cursor !== null && !split && secondLane && phase.keys && splittable(progress, limit)) return 'split';
     if (cursor !== null || phase.next !== 'done') return 'more';
     await markRunEnded(trx, lease, { state: 'done' });
     return 'done';

@@ -5,7 +5,7 @@ export type KeyRange = { readonly after: string | null; readonly upTo: string | 
 
 /** Before every key that is made at random. */
 export const firstKey = '00000000-0000-0000-0000-000000000000';
-const lastKey = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+export const lastKey = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** Whether a uuid column lies in the range; both bounds are always there, so that an index range is. */
 export function inRange(column: RawBuilder<unknown>, { after, upTo }: KeyRange): RawBuilder<boolean> {

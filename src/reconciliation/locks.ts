@@ -9,16 +9,25 @@ import type { DB } from '../db/schema.ts';
  * @see docs/reconciliation.md
  */
 
-const lockKey = (what: 'org' | 'member', id: string) => sql`hashtextextended(${`${what}:${id}`}, 0)`;
+const lockKey = (what: 'org' | 'lane' | 'member', id: string) => sql`hashtextextended(${`${what}:${id}`}, 0)`;
 
-/** Waits until nobody else writes in this organization, and keeps it so. */
+/** Waits until nobody else writes in this organization, a second lane included, and keeps it so. */
 export async function lockOrganization(trx: Transaction<DB>, organizationId: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${lockKey('org', organizationId)})`.execute(trx);
+  await sql`select steward.hold_organization(${organizationId}::uuid)`.execute(trx);
 }
 
-/** Waits until no chunk writes in this organization, and keeps chunks out; other single runs go on. */
+/** Waits until no chunk writes in this organization, in either lane, and keeps chunks out; other single runs go on. */
 export async function shareOrganization(trx: Transaction<DB>, organizationId: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock_shared(${lockKey('org', organizationId)})`.execute(trx);
+  await sql`
+    select pg_advisory_xact_lock_shared(hashtextextended(what || ':' || ${organizationId}::uuid, 0))
+      from unnest(array['org', 'lane']) what`.execute(trx);
+}
+
+/** Holds the second lane of an organization, where nobody does; whoever begins a chunk or a single run then waits. Never waits. */
+export async function tryLockLane(trx: Transaction<DB>, organizationId: string): Promise<boolean> {
+  const { rows } = await sql<{ held: boolean }>`
+    select pg_try_advisory_xact_lock(${lockKey('lane', organizationId)}) as held`.execute(trx);
+  return rows[0]?.held ?? false;
 }
 
 /** Holds these members alone among the runs that share their organization. Sorted, so that two runs cannot wait for each other. */

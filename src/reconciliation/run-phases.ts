@@ -3,7 +3,7 @@ import type { DB } from '../db/schema.ts';
 import { bookingsChunk, writePersonalBookings } from './bookings-chunk.ts';
 import { addCounts, type Counts, prefixCounts } from './counts.ts';
 import { finishRun } from './finish-run.ts';
-import { inRange } from './key-range.ts';
+import { inRange, lastKey } from './key-range.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { locationsChunk } from './locations-apply.ts';
 import type { OrganizationFacts } from './organization-facts.ts';
@@ -41,11 +41,51 @@ export type Phase = {
   chunk(trx: Transaction<DB>, request: PhaseRequest): Promise<PhaseChunk>;
   /** keys there are, for the progress shown; null where counting costs too much */
   total(trx: Transaction<DB>, request: PhaseRequest): Promise<number | null>;
+  /** the keys a large phase is split by, in their order; without: it is never split */
+  readonly keys?: (request: Pick<PhaseRequest, 'mayGo'>) => PhaseKeys;
 };
+
+/** A column that an index has after the organization. */
+export type PhaseKeys = { readonly table: string; readonly column: string };
 
 async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: number }>>): Promise<number> {
   const { rows } = await query.execute(trx);
   return rows[0]?.n ?? 0;
+}
+
+/**
+ * The key in the middle of those a phase has left behind its cursor; null where fewer than `least` are left. By place and not
+ * by value, as ids may be ordered by time. Reads an index, in the worst case all that is left of the organization.
+ */
+export async function findMiddle(
+  trx: Transaction<DB>,
+  { table, column }: PhaseKeys,
+  {
+    organizationId,
+    after,
+    left,
+    least,
+  }: {
+    readonly organizationId: string;
+    readonly after: string;
+    /** how many are left; null: to be counted */
+    readonly left: number | null;
+    readonly least: number;
+  },
+): Promise<string | null> {
+  await keepToIndexes(trx);
+  const key = sql.ref(column);
+  // Pairs alone, as in write_member_chunk.
+  const behind = sql`
+    from ${sql.table(table)} where (organization_id, ${key}) > (${organizationId}::uuid, ${after}::uuid)
+                               and (organization_id, ${key}) <= (${organizationId}::uuid, ${lastKey}::uuid)`;
+  const number = left ?? (await count(trx, sql`select count(*) as n ${behind}`));
+  if (number < least) return null;
+  const { rows } = await sql<{ middle: string }>`
+    select ${key} as middle ${behind} order by organization_id, ${key} limit 1 offset ${Math.floor(number / 2)}`.execute(
+    trx,
+  );
+  return rows[0]?.middle ?? null;
 }
 
 /**
@@ -54,6 +94,7 @@ async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: num
  */
 const factsPhase: Phase = {
   next: 'members',
+  keys: () => ({ table: 'steward_app.members', column: 'id' }),
   async chunk(trx, { run, facts, limit, upTo, alsoResults }) {
     const { last, looked, counts } = await writeMemberChunk(trx, {
       facts,
@@ -77,6 +118,7 @@ const factsPhase: Phase = {
 /** Results by ranges of keys; the last range has no end, so that results without facts are found. */
 const membersPhase: Phase = {
   next: 'locations',
+  keys: () => ({ table: 'steward.member_facts', column: 'member_id' }),
   async chunk(trx, { run, facts, limit, upTo }) {
     await keepToIndexes(trx);
     const { rows } = await sql<{ last: string | null; n: number }>`
@@ -105,6 +147,10 @@ const membersPhase: Phase = {
 
 const locationsPhase: Phase = {
   next: 'additions',
+  keys: ({ mayGo }) =>
+    mayGo
+      ? { table: 'steward_app.event_types', column: 'id' }
+      : { table: 'steward.archived_locations', column: 'event_type_id' },
   async chunk(trx, { run, adapter, limit, upTo, mayGo }) {
     const { lastEventTypeId, eventTypes, counts } = await locationsChunk(trx, {
       organizationId: run.organizationId,
@@ -162,4 +208,4 @@ export const phases = {
   additions: additionsPhase,
   bookings: bookingsPhase,
   finish: finishPhase,
-} as const satisfies Record<Exclude<RunPhase, 'done'>, Phase>;
+} as const satisfies Record<Exclude<RunPhase, 'done'>, Phase> as Readonly<Record<Exclude<RunPhase, 'done'>, Phase>>;

@@ -18,6 +18,8 @@ export type PhaseProgress = {
   readonly doubtfulOnly?: true;
   /** locations only: nothing could be taken when the phase began, so that only what returns is looked for */
   readonly nothingGoes?: true;
+  /** from two keys at once: `steward.run_lanes` says where the second lane stands */
+  readonly split?: true;
   /** keys the next chunk takes, where the size follows what chunks cost */
   readonly chunk?: number;
   /** why it is slow, or stands: somebody waits for a lock, a replica is behind, an operator paused writing */

@@ -8,6 +8,7 @@ import type { LocationAdapter } from '../../reconciliation/locations-adapter.ts'
 import { previewDisconnect } from '../../reconciliation/preview-disconnect.ts';
 import { reconcileEventType } from '../../reconciliation/reconcile-event-type.ts';
 import { reconcileMember } from '../../reconciliation/reconcile-member.ts';
+import type { SecondLane } from '../../reconciliation/second-lane.ts';
 import type { JobServices } from './job-services.ts';
 import { createLooks } from './looks.ts';
 
@@ -18,6 +19,8 @@ export type JobServicesDeps = {
   /** members or event types a chunk */
   readonly chunkSize: number;
   readonly chunkMs: number;
+  /** none: runs work on one connection */
+  readonly secondLane?: SecondLane;
   /** our share of Zoom's rate limits, from 0 to 1 */
   readonly zoomShare: number;
 };
@@ -41,12 +44,13 @@ export function createJobServices({
   guard,
   chunkSize,
   chunkMs,
+  secondLane,
   zoomShare,
 }: JobServicesDeps): JobServices {
   const { db } = connections;
   return {
     advanceRun: (runId, { sliceMs, signal }) =>
-      advanceRun(db, runId, { sliceMs, signal, adapter, guard, chunkSize, chunkMs }),
+      advanceRun(db, runId, { sliceMs, signal, adapter, guard, chunkSize, chunkMs, ...(secondLane && { secondLane }) }),
     reconcileMember: (memberId, why) => reconcileMember(db, memberId, { ...why, adapter }),
     findLookup: (memberId) => findLookup(db, memberId),
     reconcileEventType: (eventTypeId, why) => reconcileEventType(db, eventTypeId, { ...why, adapter }),

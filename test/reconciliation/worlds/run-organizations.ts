@@ -6,9 +6,13 @@ import { advanceRun, type Slice } from '../../../src/reconciliation/advance-run.
 import type { LocationAdapter } from '../../../src/reconciliation/locations-adapter.ts';
 import { reconcileEventTypes } from '../../../src/reconciliation/locations-apply.ts';
 import type { World } from '../../../src/reconciliation/oracle-world.ts';
+import { createSecondLane } from '../../../src/reconciliation/second-lane.ts';
 import { idOf, organizationOf } from './world-ids.ts';
 
 export type RunRequest = { readonly key: string; readonly adapter: LocationAdapter };
+
+/** One world of so many is played key by key and, where it is large enough, on two lanes. */
+const byTwoLanes = 12;
 
 /**
  * A whole run for each organization, as the queue would work it off, a few at a time. Approved beforehand: worlds
@@ -26,13 +30,15 @@ export async function runOrganizations(db: Database, requests: readonly RunReque
   const runs = new Map(rows.map(({ organization, run }) => [organization, run]));
   const results = new Map<string, Slice>();
   const waiting = [...requests];
+  const secondLane = createSecondLane(db);
   const work = async (): Promise<void> => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       const run = runs.get(organizationOf(next.key));
       if (!run) throw new Error(`no run for ${next.key}`);
       // In every other world there is more than one chunk of members: only the doubtful ones among them are looked at.
       const chunkSize = waiting.length % 2 === 0 ? 5_000 : 25;
-      results.set(next.key, await advanceRun(db, run, { adapter: next.adapter, sliceMs: 60_000, chunkSize }));
+      const lanes = waiting.length % byTwoLanes === 0 ? { chunkSize: 1, secondLane } : { chunkSize };
+      results.set(next.key, await advanceRun(db, run, { adapter: next.adapter, sliceMs: 60_000, ...lanes }));
     }
   };
   await Promise.all([work(), work(), work()]);
