@@ -22,8 +22,9 @@ export type EventCourierOptions = {
   readonly redoMs?: number;
 };
 
-// A round passes over whatever was placed before it and is not vacuumed yet: few large rounds after a mass change.
-const sequencedAtOnce = 5_000;
+// A round passes over whatever was placed before it while somebody's snapshot still sees it: few large rounds after a mass
+// change, of a third of a second.
+const sequencedAtOnce = 20_000;
 const organizationsAtOnce = 100;
 const eventsInBatch = 100;
 const usualRedoMs = 2 * 60_000;
