@@ -17,16 +17,17 @@ begin
      order by c.owner_id, t.change, t.id),
   -- Sorted once, above: the lists are in the order of writing without a sort of each.
   grouped as materialized (
-    select owner_id, change, count(*) as event_types, sum(locations) as locations, (array_agg(event_type_id))[1:100] as ids,
+    select owner_id, change, count(*) as event_types, nullif(sum(locations), 0) as locations, (array_agg(event_type_id))[1:100] as ids,
            min(cause) as cause, max(cause) as other_cause, array_agg(cause) as causes, (array_agg(run_id))[count(*)] as run_id,
-           count(*) filter (where needs_location) as empty, (array_agg(event_type_id) filter (where needs_location))[1:100] as empty_ids
+           count(*) filter (where needs_location) as empty, (array_agg(event_type_id) filter (where needs_location))[1:100] as empty_ids,
+           (array_agg(run_id) filter (where needs_location))[count(*) filter (where needs_location)] as empty_run_id
       from each group by owner_id, change),
   events as (
     select 'locations.' || change as type, owner_id, event_types, locations, ids, run_id,
            case when cause = other_cause then array[cause]
                 when cause is not null then array(select distinct c from unnest(causes) c where c is not null order by c) end as causes from grouped
     union all
-    select 'event_type.needs_location', owner_id, empty, null, empty_ids, run_id, null from grouped where empty > 0)
+    select 'event_type.needs_location', owner_id, empty, null, empty_ids, empty_run_id, null from grouped where empty > 0)
   insert into steward.events (organization_id, type, subject_id, data, created_at)
   select organization, g.type, g.owner_id, case when g.owner_id is null or g.locations is null or g.causes is null then jsonb_strip_nulls(d.data) else d.data end,
          (select steward.now())
