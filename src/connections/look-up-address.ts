@@ -159,6 +159,7 @@ async function lookUpOne(
     const [address] = await hashAddresses(deps.db, deps.vault, [email ?? question.email]);
     const pending = `pending:${address?.hash}`;
     const written = await withShortWaits(deps.db, async (trx) => {
+      await sql`select from steward.directories where zoom_account_id = ${zoomAccountId} for update`.execute(trx);
       await sql`
         with found as (
           select ${address?.key ?? question.key} as key,

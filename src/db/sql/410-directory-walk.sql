@@ -41,7 +41,8 @@ language sql stable as $$
 $$;
 
 -- Replaces the copy of an account's users by what a complete walk has staged: what differs is found set against set, and
--- nothing else is touched or locked. Users that a single lookup added after the walk began are kept: the walk may have passed
+-- nothing else is touched or locked. Whoever writes into the copy holds the account's row in steward.directories, as the caller
+-- does: nobody comes in beside it. Users that a single lookup added after the walk began are kept: the walk may have passed
 -- their page before. So is what a look that a webhook asked for found since, also that somebody is gone. Of users whose address
 -- no member of ours has, nor means by a pair of domains, the address is forgotten: only its keyed hash is written. Returns how
 -- many rows changed.
@@ -86,22 +87,26 @@ begin
     delete from steward.directory_users d using differs x
      where x.user_key is null and d.zoom_account_id = account and d.user_key = x.known_key and d.seen_at < began
     returning d.user_key),
-  written as (
-    insert into steward.directory_users as d
-      (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
-    select account, x.user_key, x.zoom_user_id, x.address_key, x.status, x.user_type, x.duplicate, walk, began
-      from differs x
+  due as not materialized (
+    select * from differs x
      where x.user_key is not null
        and not exists (select from steward.hints h
                         where h.zoom_account_id = account and h.asked_at >= began
-                          and h.subject = 'user:' || account || '/' || x.user_key)
-     order by x.user_key
-    on conflict (zoom_account_id, user_key) do update
-       set address_key = excluded.address_key, status = excluded.status, user_type = excluded.user_type,
-           duplicate = excluded.duplicate, zoom_user_id = excluded.zoom_user_id, walk_id = excluded.walk_id, seen_at = excluded.seen_at
-     where d.seen_at < began
-    returning d.user_key)
-  select (select count(*) from gone) + (select count(*) from written) into changed;
+                          and h.subject = 'user:' || account || '/' || x.user_key)),
+  written as (
+    update steward.directory_users d
+       set address_key = x.address_key, status = x.status, user_type = x.user_type, duplicate = x.duplicate,
+           zoom_user_id = x.zoom_user_id, walk_id = walk, seen_at = began
+      from due x
+     where d.zoom_account_id = account and d.user_key = x.known_key and d.seen_at < began
+    returning d.user_key),
+  added as (
+    insert into steward.directory_users
+      (zoom_account_id, user_key, zoom_user_id, address_key, status, user_type, duplicate, walk_id, seen_at)
+    select account, x.user_key, x.zoom_user_id, x.address_key, x.status, x.user_type, x.duplicate, walk, began
+      from due x where x.known_key is null order by x.user_key
+    returning user_key)
+  select (select count(*) from gone) + (select count(*) from written) + (select count(*) from added) into changed;
 
   delete from steward.directory_lookups where zoom_account_id = account and looked_up_at < began;
   delete from steward.directory_staging where walk_id = walk;
