@@ -348,8 +348,11 @@ test('the first lane dies: everybody waits until the second is over, and what th
   const { db, org, run, chunk, kill, finish } = await amid({ leaseMs: 1 });
   const failed = expect(chunk).rejects.toThrow();
   await kill('org');
-  // Its lease is over. Another worker takes the run; a look at a member comes as well, and somebody who raises the generation.
+  // Its lease is over: another worker takes the run, and a look at a member comes as well.
   const heir = oneChunk(database.another(2), run, { ...small, secondLane: countingLane() });
+  const waiting = async (what: string) =>
+    (await holders(org.organizationId)).filter((lock) => lock.what === what && !lock.granted).length;
+  await until(async () => (await waiting('lane')) === 1);
   // Of somebody whom the run has been at: there is nothing to write.
   const { member_id } = await db
     .selectFrom('steward.member_facts')
@@ -357,7 +360,7 @@ test('the first lane dies: everybody waits until the second is over, and what th
     .where('organization_id', '=', org.organizationId)
     .executeTakeFirstOrThrow();
   const look = reconcileMember(database.another(1), member_id, { cause: 'member_changed', actor: 'app' });
-  await until(async () => (await holders(org.organizationId)).filter(({ granted }) => !granted).length === 2);
+  await until(async () => (await waiting('org')) === 1);
   await setGate(false);
   await failed;
   expect((await heir).state).toBe('more');
@@ -418,7 +421,14 @@ test('whoever raises the generation waits for the second lane too; what that did
   const failed = expect(chunk).rejects.toThrow();
   await kill('org');
   const successor = changeConnection(database.another(1), org, { state: 'interrupted' });
-  await untilSomebodyWaits(db);
+  await until(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query like '%update steward.org_connections%'`.execute(
+      db,
+    );
+    return rows.length === 1;
+  });
   await setGate(false);
   await failed;
   const next = await successor;
