@@ -82,9 +82,15 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     if (redis) stack.add('Redis', () => redis.stop());
 
     const setup = createDatabase({ url: databaseUrl, max: 4 });
+    let filled: Promise<void> | undefined;
+    stack.add('what fills the world', async () => {
+      await filled?.catch(() => {});
+      await setup.destroy();
+    });
     await migrateReferenceApp(setup);
     await migrateAll(setup, { databaseUrl: new Secret(databaseUrl), queue, queuePrefix: 'demo' });
     const world = await seedWorld(setup, { members, seed }, snapshots);
+    filled = world.filled;
 
     const zoom = await startSimulator({
       profile: 'cruel',
@@ -114,7 +120,6 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
         reason: 'the contract',
       }),
     );
-    await setup.destroy();
 
     const port = await freePort();
     const claimSecret = randomBytes(32).toString('base64url');

@@ -232,6 +232,8 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       title: 'An owner says yes: active',
       async play() {
         const candidate = await waiting();
+        // Nothing before asked for a location.
+        await world.filled;
         await steward.confirmConnection({ by: owner, candidateId: candidate.id });
         await inState('active');
         const last = await memberOf(`zoom = 'licensed' and not personal and i > ${world.members - 100}`);
