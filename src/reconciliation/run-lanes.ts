@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import { addCounts, type Counts } from './counts.ts';
+import { addCounts, type Counts, hasCounts } from './counts.ts';
 import type { PhaseChunk } from './run-phases.ts';
 import type { Run, RunLease, RunPhase } from './run-record.ts';
 
@@ -96,7 +96,8 @@ export async function joinLanes(
     await sql`delete from steward.run_lanes where run_id = ${run.id}`.execute(trx);
     return { ...both, cursor: lane.ended ? null : lane.cursor, split: false };
   }
-  if (lane.looked > 0)
+  // Rows of people who left are written where nobody is looked at.
+  if (lane.looked > 0 || hasCounts(lane.counts))
     await sql`update steward.run_lanes set looked = 0, counts = '{}' where run_id = ${run.id}`.execute(trx);
   return { ...both, cursor: own.cursor, split: true };
 }

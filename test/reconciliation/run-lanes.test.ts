@@ -232,6 +232,31 @@ test('a large organization on two lanes comes to what it comes to on one: rows, 
   expect(lane.ended).toBe(lane.begun);
 });
 
+test('what a second lane wrote where it had nobody to look at is counted once', async () => {
+  const { db } = database;
+  const org = await fillOrganization(db, large);
+  // Of people who left, behind everybody.
+  await sql`
+    insert into steward.member_facts (organization_id, member_id, active, in_rollout, opted_out, personal, match)
+    select ${org.organizationId}, ('ffffffff-ffff-4fff-bfff-fffffffffff' || i)::uuid, true, true, false, 'none', 'none'
+      from generate_series(1, 3) i`.execute(db);
+  const run = await startRun(db, org);
+  const options = { ...small, secondLane: countingLane() };
+  await oneChunk(db, run, options);
+  // All members of the second lane go before it begins.
+  const { rows } = await sql<{ id: string }>`
+    delete from steward_app.members m using steward.run_lanes lane
+     where lane.run_id = ${run} and m.organization_id = ${org.organizationId} and m.id > lane.pivot returning m.id`.execute(
+    db,
+  );
+  expect(rows).toHaveLength(35);
+  expect(await playRun(db, run, options)).toMatchObject({
+    state: 'done',
+    counts: { 'facts.written': 45, 'facts.deleted': 3, 'members.written': 45 },
+    progress: { facts: { done: 45 } },
+  });
+});
+
 test('an organization of less than five chunks is not split', async () => {
   const lane = countingLane();
   const org = await fillOrganization(database.db, 36);
