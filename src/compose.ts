@@ -25,6 +25,7 @@ import type { WorkerProcess } from './queues/worker-process.ts';
 import { defaultGuardRail } from './reconciliation/guard-rail.ts';
 import { createSecondLane } from './reconciliation/second-lane.ts';
 import { createReleaseStack } from './release-stack.ts';
+import { scrub } from './scrub.ts';
 import { createTelemetry, type Telemetry, type TelemetryEvents } from './telemetry.ts';
 import { flushTraces } from './trace-context.ts';
 import { createZoomApi } from './zoom/api.ts';
@@ -87,7 +88,12 @@ export function createServices(
   stack.add('database', () => db.destroy());
 
   const laneDb = config.runLanes < 2 ? null : createDatabase({ url, max: 1, connectTimeoutMs: laneConnectMs });
-  const secondLane = laneDb && createSecondLane(laneDb);
+  const secondLane =
+    laneDb &&
+    createSecondLane(laneDb, (error) => {
+      const { code, name, message } = error as { code?: string; name: string; message: string };
+      telemetry.emit('second_lane_failed', { code: code ?? name, detail: scrub(message) });
+    });
   stack.add('second lane', async () => laneDb?.destroy());
 
   const endpoints = config.zoom.baseUrl === null ? zoomEndpoints : simulatorEndpoints(config.zoom.baseUrl);

@@ -28,6 +28,8 @@ export type TelemetryEvents = {
   run_members: { kind: string; members: number };
   /** a run came to its end in this process */
   run_ended: { kind: string; outcome: string; ms: number };
+  /** a chunk of a run's second lane was rolled back; runs of this process go on with one lane for a while */
+  second_lane_failed: { code: string; detail: string };
   /** what became of a meeting, or of credentials, that the main app asked for: done, the refusal's code, or internal */
   meeting: { action: 'create' | 'update' | 'delete' | 'credentials'; outcome: string; ms: number };
   /** what became of a webhook; event is null unless its signature was good and it is of use */

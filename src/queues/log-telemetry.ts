@@ -25,6 +25,7 @@ const lines: { readonly [Name in keyof TelemetryEvents]: Line<Name> } = {
   grant: ['info', 'grant'],
   run_members: ['debug', 'run looked at members'],
   run_ended: [({ kind }) => (kind === 'organization' || kind === 'cascade' ? 'info' : 'debug'), 'run ended'],
+  second_lane_failed: ['warn', 'second lane of a run failed: the first goes on alone for a while'],
   meeting: [({ outcome }) => (outcome === 'internal' ? 'warn' : 'debug'), 'meeting'],
   webhook: [({ outcome }) => (outcome === 'failed' || outcome === 'unreadable' ? 'warn' : 'debug'), 'webhook'],
   worker_wedged: ['error', 'worker is wedged: jobs wait, slots are free, nothing starts; it ends itself'],

@@ -80,24 +80,29 @@ export async function endLane(trx: Transaction<DB>, runId: string): Promise<void
 /**
  * Adds what the second lane did to a chunk of the first, and goes on behind the pivot once the first is there: where the
  * second stands, or at the end of the phase. Skips what a second lane that lives holds; the next chunk has it.
+ * @param second where it stood before, and whether a chunk of it was begun
  */
 export async function joinLanes(
   trx: Transaction<DB>,
   run: Run,
   own: PhaseChunk,
-  { pivot }: LaneRow,
+  { before, begun }: { readonly before: LaneRow; readonly begun: boolean },
 ): Promise<PhaseChunk & { readonly split: boolean }> {
   const { rows } = await sql<LaneRow>`
     select ${columns} from steward.run_lanes lane where lane.run_id = ${run.id} for update skip locked`.execute(trx);
   const lane = rows[0];
-  if (!lane) return { ...own, cursor: own.cursor ?? pivot, split: true };
+  if (!lane) return { ...own, cursor: own.cursor ?? before.pivot, split: true };
   const both = { looked: own.looked + lane.looked, counts: addCounts(own.counts, lane.counts) };
   if (own.cursor === null) {
     await sql`delete from steward.run_lanes where run_id = ${run.id}`.execute(trx);
     return { ...both, cursor: lane.ended ? null : lane.cursor, split: false };
   }
+  // What failed may have been too large: the first lane's size follows what chunks cost now.
+  const chunk = begun && lane.cursor === before.cursor && !lane.ended ? null : lane.chunk;
   // Rows of people who left are written where nobody is looked at.
-  if (lane.looked > 0 || hasCounts(lane.counts))
-    await sql`update steward.run_lanes set looked = 0, counts = '{}' where run_id = ${run.id}`.execute(trx);
+  if (lane.looked > 0 || hasCounts(lane.counts) || chunk !== lane.chunk)
+    await sql`update steward.run_lanes set looked = 0, counts = '{}', chunk = ${chunk} where run_id = ${run.id}`.execute(
+      trx,
+    );
   return { ...both, cursor: own.cursor, split: true };
 }

@@ -22,8 +22,11 @@ export type SecondLane = {
 /** After a chunk that failed: whatever it met, a lock of the main app or a lost server, is not waited for in each chunk. */
 const restMs = 30_000;
 
-/** @param db a pool of one connection */
-export function createSecondLane(db: Database): SecondLane {
+/**
+ * @param db a pool of one connection
+ * @param onFailure hears why a chunk failed: nobody else does, as the first lane goes on
+ */
+export function createSecondLane(db: Database, onFailure: (error: unknown) => void = () => {}): SecondLane {
   let taken = false;
   let restsUntil = Number.NEGATIVE_INFINITY;
   return {
@@ -32,8 +35,9 @@ export function createSecondLane(db: Database): SecondLane {
       taken = true;
       const chunk = db.transaction().execute(work);
       return chunk
-        .catch(() => {
+        .catch((error: unknown) => {
           restsUntil = performance.now() + restMs;
+          onFailure(error);
         })
         .finally(() => {
           taken = false;
@@ -122,6 +126,8 @@ export async function workLanes(
   // Also beside one that fails: its slice does not end while something of it writes.
   if (second) await Promise.allSettled([first, untilOver(second)]);
   const { chunk, tookMs } = await first;
-  const worked = lane ? await joinLanes(trx, run, chunk, lane) : { ...chunk, split: false };
+  const worked = lane
+    ? await joinLanes(trx, run, chunk, { before: lane, begun: Boolean(second) })
+    : { ...chunk, split: false };
   return { ...worked, nextChunk: nextChunk(limit, tookMs) };
 }

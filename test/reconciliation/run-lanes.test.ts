@@ -29,11 +29,15 @@ import {
 const database = useDatabase();
 
 /** A second lane that counts what it began; `dead` ones fail at once. */
-function countingLane(before: () => Promise<void> = async () => {}): SecondLane & { begun: number; ended: number } {
-  const lane = createSecondLane(database.another(1));
+function countingLane(
+  before: () => Promise<void> = async () => {},
+): SecondLane & { begun: number; ended: number; failures: unknown[] } {
+  const failures: unknown[] = [];
+  const lane = createSecondLane(database.another(1), (error) => failures.push(error));
   const counting = {
     begun: 0,
     ended: 0,
+    failures,
     tryWork(work: Parameters<SecondLane['tryWork']>[0]) {
       return lane.tryWork(async (trx) => {
         counting.begun++;
@@ -264,7 +268,7 @@ test('an organization of less than five chunks is not split', async () => {
   expect(lane.begun).toBe(0);
 });
 
-test('sizes of both lanes follow what their chunks cost', async () => {
+test('sizes of both lanes follow what their chunks cost; the size of one that failed is not tried again', async () => {
   const org = await fillOrganization(database.db, large);
   const run = await startRun(database.db, org);
   const options = { chunkSize: 4, chunkMs: 10_000, secondLane: countingLane() };
@@ -275,6 +279,12 @@ test('sizes of both lanes follow what their chunks cost', async () => {
   expect(await lanes(org)).toMatchObject([
     { run_id: run, phase: 'facts', chunk: 14, looked: 0, counts: {}, ended: false },
   ]);
+  const failing = countingLane(async () => {
+    throw new Error('canceling statement due to statement timeout');
+  });
+  await oneChunk(database.db, run, { ...options, secondLane: failing });
+  expect(failing.begun).toBe(1);
+  expect(await lanes(org)).toMatchObject([{ chunk: null }]);
   expect(await playRun(database.db, run, options)).toMatchObject({ counts: { 'facts.written': large } });
 });
 
@@ -313,6 +323,7 @@ test('under pressure, and where the connection is taken or cannot be had, one la
   });
   // Once, and not again for a while.
   expect(failing.begun).toBe(1);
+  expect(failing.failures).toEqual([new Error('no connection')]);
   expect(await lanes(org)).toEqual([]);
 });
 
