@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEvents } from '../../src/client/events.ts';
 import type { Database } from '../../src/db/database.ts';
 import { claimEventBatches, releaseEventBatches, sequenceEvents } from '../../src/db/event-delivery-repository.ts';
@@ -69,6 +69,28 @@ describe('positions', () => {
     const read = await events().read();
     expect(read.map(({ data }) => data['n'])).toEqual(Array.from({ length: 30 }, (_, n) => n));
     expect(read.map(({ position }) => position)).toEqual(read.map(({ position }) => position).sort((x, y) => x - y));
+  });
+
+  it('wait for who takes events holding nothing that he waits for', async () => {
+    const { db } = database;
+    const organizations = Array.from({ length: 20 }, () => randomUUID()).sort();
+    for (const organizationId of organizations) await tell(db, organizationId, 'run.finished');
+    await sequenceEvents(db, 100);
+    for (const organizationId of organizations) await tell(db, organizationId, 'run.finished');
+    const placer = database.another(1);
+    const placed = await db.transaction().execute(async (trx) => {
+      await sql`select from steward.event_streams where organization_id = ${organizations[0]} for update`.execute(trx);
+      const placing = sequenceEvents(placer, 100);
+      await vi.waitFor(async () => {
+        const { rows } = await sql`
+          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
+        expect(rows).toHaveLength(1);
+      });
+      const { rows } = await sql`select from steward.event_streams for update skip locked`.execute(trx);
+      expect(rows).toHaveLength(organizations.length);
+      return { placing };
+    });
+    expect(await placed.placing).toBe(organizations.length);
   });
 });
 

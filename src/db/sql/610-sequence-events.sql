@@ -7,7 +7,7 @@ language plpgsql volatile
 -- The next few in their order, whatever statistics say: a bitmap would read and sort all that wait, each time.
 set enable_seqscan = off
 set enable_bitmapscan = off
--- Nor may they say how a round is compared with all events: hashed, the stretch of keys it lies in and no more.
+-- Nor may they say how a round is compared with events: hashed, and those that it placed.
 set enable_nestloop = off
 set enable_mergejoin = off
 set jit = off
@@ -20,12 +20,12 @@ begin
   end if;
   perform steward.sum_held_events();
   with fresh as materialized (
-    select e.seq, e.organization_id, k.type as kind, k.at_once, steward.event_owner(k.by_owner, e.subject_id) as owner_id
-      from (select seq, organization_id, type, subject_id from steward.events
+    select e.row, e.seq, e.organization_id, k.type as kind, k.at_once, steward.event_owner(k.by_owner, e.subject_id) as owner_id
+      from (select ctid as row, seq, organization_id, type, subject_id from steward.events
              where position is null and held_until is null order by seq limit most) e
       left join steward.summed_events() k using (type)),
   judged as materialized (
-    select f.seq, f.organization_id, f.kind, f.owner_id, s.until,
+    select f.row, f.seq, f.organization_id, f.kind, f.owner_id, s.until,
            f.kind is null
            or coalesce(s.told, 0) + row_number() over (partition by f.organization_id, f.kind, f.owner_id order by f.seq) <= f.at_once as goes
       from fresh f
@@ -37,7 +37,8 @@ begin
       from (select seq, case when goes then nextval('steward.event_positions') end as position,
                    case when not goes then coalesce(until, (select steward.now()) + interval '1 hour') end as held_until
               from (select seq, goes, until from judged order by seq offset 0) o) n
-     where e.seq = n.seq and e.seq >= (select min(seq) from judged) and e.seq <= (select max(seq) from judged)
+     -- By place: nobody else writes what waits, and what was held back for an hour lies far from what came last.
+     where e.seq = n.seq and e.ctid = any(array(select row from judged))
     returning e.organization_id, e.position),
   -- Only whoever has the lock writes hours: those that begin need not ask whether they are there.
   hours as (
@@ -50,7 +51,8 @@ begin
     on conflict (organization_id, type, owner_id) do update set told = s.told + excluded.told),
   streams as (
     insert into steward.event_streams as s (organization_id, newest, due_at)
-    select organization_id, max(position), (select steward.now()) from placed where position is not null group by 1
+    -- In the order in which events_taken locks them, or each would wait for the other.
+    select organization_id, max(position), (select steward.now()) from placed where position is not null group by 1 order by 1
     on conflict (organization_id) do update set newest = excluded.newest, due_at = coalesce(s.due_at, excluded.due_at))
   select count(*) into judged_count from judged;
   return judged_count;
