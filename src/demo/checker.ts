@@ -32,7 +32,7 @@ export type Checker = {
   tell(): void;
   /** Waits until all are answered, tells them, and gives them in the order of the story. */
   end(): Promise<readonly CheckResult[]>;
-  /** Waits until none is under way, whatever comes of them. */
+  /** Waits until none is under way, whatever comes of them, and tells what was answered: a story that broke off may be explained by it. */
   settle(): Promise<void>;
 };
 
@@ -41,7 +41,7 @@ const answeredAtOnceMs = 250;
 /** Asks the checks of the story beside the story: each sees the database as its scene left it. */
 export function createChecker({ db, narrator, breakCheck, afterMoment }: CheckerOptions): Checker {
   const begun: BegunChecks[] = [];
-  const settle = async (): Promise<void> => void (await Promise.allSettled(begun.map(({ done }) => done)));
+  const allAnswered = async (): Promise<void> => void (await Promise.allSettled(begun.map(({ done }) => done)));
 
   function tell(now?: BegunChecks): void {
     for (const one of begun) {
@@ -59,7 +59,7 @@ export function createChecker({ db, narrator, breakCheck, afterMoment }: Checker
       // Damage is done to what is there, so nothing else may go on meanwhile.
       const { results } = damaged
         ? { results: askChecks(db, moment, breakCheck) }
-        : await beginChecks(db, moment, settle());
+        : await beginChecks(db, moment, allAnswered());
       const mine: BegunChecks = {
         title,
         told: false,
@@ -81,6 +81,9 @@ export function createChecker({ db, narrator, breakCheck, afterMoment }: Checker
       tell(begun.at(-1));
       return begun.flatMap((one) => one.results ?? []);
     },
-    settle,
+    async settle() {
+      await allAnswered();
+      tell();
+    },
   };
 }

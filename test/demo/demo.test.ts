@@ -1,14 +1,59 @@
 import { Writable } from 'node:stream';
-import { sql } from 'kysely';
+import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, sql } from 'kysely';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { askChecks, beginChecks } from '../../src/demo/ask-checks.ts';
+import { createChecker } from '../../src/demo/checker.ts';
 import { checks, moments } from '../../src/demo/checks.ts';
 import { checkNames, type DemoReport, runDemo } from '../../src/demo/main.ts';
-import type { CheckResult } from '../../src/demo/report.ts';
+import { type CheckResult, createNarrator } from '../../src/demo/report.ts';
 import { findRedisServer } from '../../src/embedded/redis.ts';
 
 const silent = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
 const play = { seed: 3, out: silent(), color: false, breakCheck: null } as const;
+
+test('what was answered when the story had broken off is told', async () => {
+  const asked = Promise.withResolvers<void>();
+  class SlowDriver extends DummyDriver {
+    override async acquireConnection() {
+      const connection = await super.acquireConnection();
+      const answer = async () => {
+        await asked.promise;
+        return { rows: [{ what: 'a violation' }] } as never;
+      };
+      return Object.assign(connection, {
+        executeQuery: ({ sql: text }: { sql: string }) =>
+          text.startsWith('set') || text === 'select 1' ? Promise.resolve({ rows: [] }) : answer(),
+      });
+    }
+  }
+  const db = new Kysely<never>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => new SlowDriver(),
+      createIntrospector: (one) => new PostgresIntrospector(one),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+  });
+  let told = '';
+  const out = new Writable({
+    write(text, _encoding, done) {
+      told += String(text);
+      done();
+    },
+  });
+  const checker = createChecker({
+    db: db as never,
+    narrator: createNarrator(out, { color: false }),
+    breakCheck: null,
+    afterMoment: undefined,
+  });
+  await checker.after('The admin is demoted', 'at_risk', () => {});
+  expect(told).not.toContain('✗');
+  asked.resolve();
+  await checker.settle();
+  expect(told).toContain('As it was after “The admin is demoted”');
+  expect(told).toContain('✗ at risk, and nothing else: 1 violation');
+});
 
 describe('the story', () => {
   /** what failed when each check's damage was done, by the name of the damaged check */
