@@ -235,6 +235,24 @@ describe('a walk under way', () => {
     await advanceClock(database.db, '1 minute');
     expect(await walk()).toMatchObject({ state: 'done', changed: 0 });
   });
+
+  it('that had seen them invited does not take who accepted since for two', async () => {
+    const { zoom, account, organization, look, copy, walk } = await setting();
+    const email = `new@${organization.domain}`;
+    const joined: ScriptedUser = { id: 'zu-joined', email, account, status: 'pending' };
+    zoom.users.push(joined);
+    const [hash] = scriptedVault.pseudonyms(email);
+    const keys = async () => (await copy()).filter(({ address }) => address === hash).map(({ key }) => key);
+    zoom.override['users:pending'] = async () => {
+      joined.status = 'active';
+      expect(await look(joined.id)).toEqual({ state: 'found' });
+      const page = { users: [{ id: null, email, type: 2, status: 'pending' }], nextPageToken: '', totalRecords: 1 };
+      return { ok: true, value: page };
+    };
+    await advanceClock(database.db, '1 minute');
+    expect(await walk()).toMatchObject({ state: 'done' });
+    expect(await keys()).toEqual([joined.id]);
+  });
 });
 
 describe('hints about users', () => {

@@ -77,7 +77,7 @@ begin
            case when s.address_key = '' or a.ours then s.address_key else s.address_hash end as address_key
       from staged s join addresses a on a.key = s.address_key),
   differs as materialized (
-    select w.*, d.user_key as known_key
+    select w.*, d.user_key as known_key, d.address_key as known_address, d.seen_at as known_since
       from walked w
       full join (select * from steward.directory_users where zoom_account_id = account) d on d.user_key = w.user_key
      where w.user_key is null
@@ -92,7 +92,11 @@ begin
      where x.user_key is not null
        and not exists (select from steward.hints h
                         where h.zoom_account_id = account and h.asked_at >= began
-                          and h.subject = 'user:' || account || '/' || x.user_key)),
+                          and h.subject = 'user:' || account || '/' || x.user_key)
+       -- Who accepted their invitation since has an id by now, and is not two people.
+       and not (x.zoom_user_id is null and x.address_key = any(array(
+             select k.known_address from differs k
+              where k.user_key is null and k.known_since >= began and k.known_key not like 'pending:%')))),
   written as (
     update steward.directory_users d
        set address_key = x.address_key, status = x.status, user_type = x.user_type, duplicate = x.duplicate,
