@@ -36,7 +36,7 @@ export async function claimEventBatches(
       select organization_id, taken, newest from steward.event_streams where due_at <= steward.now()
        order by due_at limit ${limit} for update skip locked),
     offered as (
-      select due.organization_id, batch.last, batch.events
+      select due.organization_id, due.newest, batch.last, batch.events
         from due cross join lateral (
           select max(position) as last,
                  jsonb_agg(jsonb_build_object('position', position, 'organizationId', due.organization_id, 'type', type,
@@ -48,7 +48,11 @@ export async function claimEventBatches(
                    order by e.organization_id, e.position limit ${events}) oldest) batch)
     update steward.event_streams stream
        set offered = offered.last, offered_at = case when offered.last is null then stream.offered_at else steward.now() end,
-           due_at = case when offered.last is not null then steward.now() + ${redoMs} * interval '1 millisecond' end
+           due_at = case when offered.last is not null then steward.now() + ${redoMs} * interval '1 millisecond'
+                         -- The row is locked as it is now, the events are those of when the statement began: younger ones are due at once.
+                         when offered.newest is distinct from (select newest from steward.event_streams as_seen
+                                                                where as_seen.organization_id = offered.organization_id)
+                         then steward.now() end
       from offered where stream.organization_id = offered.organization_id
     returning stream.organization_id as "organizationId", coalesce(offered.events, '[]') as events`.execute(db);
   return rows.filter((batch) => batch.events.length > 0);

@@ -27,6 +27,13 @@ beforeEach(async () => {
   await sql`truncate steward.events, steward.event_streams, steward.event_sums`.execute(database.db);
 });
 
+/** That somebody waits for a lock. */
+async function waiting(db: Database): Promise<void> {
+  const { rows } = await sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
+  expect(rows).toHaveLength(1);
+}
+
 const events = () => createEvents(database.db as never);
 const types = async (after?: number) =>
   (await events().read(after === undefined ? {} : { after })).map(({ type }) => type);
@@ -81,11 +88,7 @@ describe('positions', () => {
     const placed = await db.transaction().execute(async (trx) => {
       await sql`select from steward.event_streams where organization_id = ${organizations[0]} for update`.execute(trx);
       const placing = sequenceEvents(placer, 100);
-      await vi.waitFor(async () => {
-        const { rows } = await sql`
-          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
-        expect(rows).toHaveLength(1);
-      });
+      await vi.waitFor(() => waiting(db));
       const { rows } = await sql`select from steward.event_streams for update skip locked`.execute(trx);
       expect(rows).toHaveLength(organizations.length);
       return { placing };
@@ -159,6 +162,45 @@ describe('taking', () => {
 describe('batches for the queue', () => {
   const claim = () => claimEventBatches(database.db, { limit: 10, events: 2, redoMs: 120_000 });
   const said = async () => (await claim()).map((batch) => batch.events.map(({ type }) => type));
+
+  it('what got its position while others were claimed is offered next', async () => {
+    const { db } = database;
+    const [first, second] = [randomUUID(), randomUUID()] as const;
+    for (const organizationId of [first, second]) {
+      await tell(db, organizationId, 'run.finished');
+      await sequenceEvents(db, 100);
+    }
+    const claim = (one: Database) => claimEventBatches(one, { limit: 10, events: 10, redoMs: 60_000 });
+    // The claim stops at the first organization, before it locks the second; row by row, as a plan of large tables may be.
+    await sql`create function stop_here() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711); return new; end $$`.execute(
+      db,
+    );
+    await sql`
+      create trigger stop_here before update on steward.event_streams for each row
+        when (new.offered is not null and old.organization_id = '${sql.raw(first)}') execute function stop_here()`.execute(
+      db,
+    );
+    const claimer = database.another(1);
+    for (const plan of ['hashjoin', 'mergejoin', 'seqscan', 'material'])
+      await sql.raw(`set enable_${plan} = off`).execute(claimer);
+    const { claimed } = await db.transaction().execute(async (trx) => {
+      await sql`select pg_advisory_xact_lock(4711)`.execute(trx);
+      const claimed = claim(claimer);
+      await vi.waitFor(() => waiting(db));
+      const { rows } = await sql<{ newest: number }>`
+        select newest from steward.event_streams where organization_id = ${second}`.execute(db);
+      await events().taken({ position: rows[0]!.newest, organizationId: second });
+      await tell(db, second, 'connection.interrupted');
+      // By a round that began before the claim did.
+      await advanceClock(db, '-1 minute');
+      await sequenceEvents(db, 100);
+      await advanceClock(db, '1 minute');
+      return { claimed };
+    });
+    expect((await claimed).map(({ organizationId }) => organizationId)).toEqual([first]);
+    await sql`drop function stop_here cascade`.execute(db);
+    expect(await claim(db)).toMatchObject([{ organizationId: second, events: [{ type: 'connection.interrupted' }] }]);
+  });
 
   it('one at a time for an organization, the next when it was taken, the same again when it was not', async () => {
     const { db } = database;
