@@ -8,6 +8,9 @@ const shownViolations = 3;
 /** Whole tables are compared: row by row, as an estimate of one row would have it, a million takes longer than the story. */
 const bySets = `set local enable_nestloop = off; set local work_mem = '64MB'; set local jit = off`;
 
+/** Who waits for their turn is idle in their transaction, and that for longer than the worker's connections allow. */
+const withPatience = 'set local idle_in_transaction_session_timeout = 0';
+
 class RollBack extends Error {}
 
 async function ask(db: Database, check: Check): Promise<CheckResult> {
@@ -61,6 +64,7 @@ export async function beginChecks(
     .setAccessMode('read only')
     .execute(async (trx) => {
       await sql.raw(bySets).execute(trx);
+      await sql.raw(withPatience).execute(trx);
       // The first query after the settings takes the snapshot.
       await sql`select 1`.execute(trx);
       seen.resolve();
