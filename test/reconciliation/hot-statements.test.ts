@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { claimEventBatches, sequenceEvents } from '../../src/db/event-delivery-repository.ts';
+import { zoomMayGo } from '../../src/reconciliation/locations-apply.ts';
 import { planAnnounced, planOrganization } from '../../src/reconciliation/plan.ts';
 import { reconcileMember } from '../../src/reconciliation/reconcile-member.ts';
 import { resolveMember } from '../../src/reconciliation/resolve-member.ts';
@@ -90,6 +91,29 @@ test('a plan compares sets: nothing is looked up or read again row by row', asyn
 });
 
 test('a plan of the small organization, and of what was announced in the large one, read no member of the large one', async () => {
+  const { db } = database;
+  for (const { organizationId, account } of [large, small]) {
+    await sql`
+      insert into steward_app.event_types (id, organization_id, kind, host_member_id, title)
+      select id, organization_id, 'round_robin', null, 'T' from steward_app.members where organization_id = ${organizationId}`.execute(
+      db,
+    );
+    await sql`
+      insert into steward_app.event_type_hosts (event_type_id, member_id, organization_id)
+      select id, id, organization_id from steward_app.members where organization_id = ${organizationId}`.execute(db);
+    await sql`
+      with own as (
+        insert into steward.grants (id, client_kind, client_id, zoom_account_id, zoom_user_id, state, consented_at)
+        select id, 'personal', 'c', ${account}, id, 'gone', steward.now()
+          from steward_app.members where organization_id = ${organizationId} and split_part(email, '@', 1)::integer % 10 = 9
+        returning id)
+      insert into steward.personal_connections (id, organization_id, member_id, state, grant_id)
+      select gen_random_uuid(), ${organizationId}, id, 'active', id from own`.execute(db);
+  }
+  await sql`analyze`.execute(db);
+  const survey = await recordPlans(database.url, (one) => zoomMayGo(one, small.organizationId));
+  expect(survey.map((node) => node['Relation Name'])).toContain('event_type_hosts');
+  expect(tooMuch(survey, 10 * chunk)).toEqual([]);
   expect(
     tooMuch(await recordPlans(database.url, (db) => planOrganization(db, small.organizationId)), 10 * chunk),
   ).toEqual([]);

@@ -16,9 +16,9 @@ language sql stable parallel safe as $$
     left join (
       select c.member_id, c.state from steward_app.personal_connections c where c.organization_id = organization) x on x.member_id = m.id
     left join (
-      select c.member_id, c.state, g.state as grant_state
+      -- By key: joined, and nested loops being off, the grants of everybody would be read.
+      select c.member_id, c.state, (select g.state from steward.grants g where g.id = c.grant_id) as grant_state
         from steward.personal_connections c
-        left join steward.grants g on g.id = c.grant_id
        where c.organization_id = organization) p on p.member_id = m.id
     left join (
       select c.member_id from steward.opt_outs c where c.organization_id = organization) o on o.member_id = m.id

@@ -24,5 +24,5 @@ begin
     return true;
   end if;
   return exists (select from steward_app.event_type_hosts h join steward_app.event_types e on e.id = h.event_type_id and e.organization_id = organization
-                  where not exists (select from steward_app.members m where m.organization_id = organization and m.id = h.member_id));
+                  where h.organization_id = organization and not exists (select from steward_app.members m where m.organization_id = organization and m.id = h.member_id));
 end $$;

@@ -16,6 +16,22 @@ language sql stable parallel safe as $$
       offset 0) r
 $$;
 
+-- Whether an organization has so much of the tables that a plan set against set reads whole – nothing keys locations by
+-- organization but those that are Zoom – that reading them costs less than looking up what it has by key: not more than a
+-- page for four of its Zoom locations and copies, or 1 MB. By their size on disk, which is known without statistics; of a
+-- view, or of what lies elsewhere, nothing is known, and nothing is read whole.
+create or replace function steward.worth_whole_tables(organization uuid) returns boolean
+language sql stable as $$
+  select t.locations > 0
+     and t.locations + t.flags <= 128 + (
+       (select count(*) from steward_app.locations l where l.organization_id = organization and l.kind = 'zoom_conference')
+       + (select count(*) from steward.archived_locations a where a.organization_id = organization)) / 4
+    from (
+      select (pg_relation_size('steward_app.locations'::regclass)
+              + (select coalesce(sum(pg_relation_size(p.relid)), 0) from pg_partition_tree('steward_app.locations'::regclass) p)) / 8192 as locations,
+             pg_relation_size('steward.event_type_flags'::regclass) / 8192 as flags) t
+$$;
+
 -- What steward.plan_locations says of an organization too large for one page of location rows: the same, from whole tables
 -- compared with each other. Who serves comes from stored facts; of the doubtful ones among them (steward.doubtful_members)
 -- from the look that was just taken and is handed in. Somebody who has neither is no member. Examples are the first by kind and id.
@@ -52,7 +68,7 @@ begin
            count(*) filter (where coalesce(l.can_host, s.can_host)) as can_host,
            count(*) filter (where coalesce(l.could_host, s.could_host)) as could_host
       from steward_app.event_types e
-      join steward_app.event_type_hosts h on h.event_type_id = e.id and h.active
+      join steward_app.event_type_hosts h on h.organization_id = organization and h.event_type_id = e.id and h.active
       left join servers s on s.member_id = h.member_id
       left join looked l on l.member_id = h.member_id
      where e.organization_id = organization and (e.kind = 'round_robin' or e.kind = 'template' and e.host_member_id is null)

@@ -10,7 +10,8 @@
 --   add             new ones start with Zoom, and others by a one-time run that was ordered
 --
 -- doubtful, where given, are those whose stored facts are not to be trusted (steward.doubtful_members and their peers): then rows that
--- do not fit a page are compared set against set, with everybody else as stored. Else page by page, with everybody looked at live.
+-- do not fit a page, and are a good share of their tables (steward.worth_whole_tables), are compared set against set, with
+-- everybody else as stored. Else page by page, with everybody looked at live.
 drop function if exists steward.plan_locations(uuid, text, jsonb, integer);
 create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000,
                                                   doubtful uuid[] default null)
@@ -45,7 +46,7 @@ begin
     if from_adapter = 'rows' then
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_rows(organization, start_after, page_size), true);
-      by_sets := doubtful is not null and page.upto is not null;
+      by_sets := doubtful is not null and page.upto is not null and steward.worth_whole_tables(organization);
       exit when by_sets;
       select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
         into todo_types, todos, kinds, zooms, hosts

@@ -194,6 +194,19 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   });
 });
 
+test('a plan compares whole tables where the organization has a good share of them, and else reads by keys', async () => {
+  const plan = `select * from steward.plan_locations('${organizationId}', 'rows', '{"state": "disconnecting"}', 2000, '{}')`;
+  expect(scansOfBigTables((await plansOf([plan])).nodes)).toContain('locations');
+  // The same rows beside 20 MB of somebody else's.
+  const others = `
+    insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
+    select gen_random_uuid(), gen_random_uuid(), '${otherId}', 0, 'physical', jsonb_build_object('address', repeat('a', 1700)) from generate_series(1, 10000)`;
+  const { nodes } = await plansOf([others, plan]);
+  expect(nodes.map((node) => node['Index Name'])).toContain('locations_zoom');
+  const mainApps = ['locations', 'event_types', 'event_type_hosts', 'members'];
+  expect(scansOfBigTables(nodes).filter((name) => mainApps.includes(name ?? ''))).toEqual([]);
+});
+
 test('hosting of an event type takes under 2 ms', async () => {
   const took = { lookup: [] as number[], hosting: [] as number[] };
   const time = async (into: number[], work: () => Promise<unknown>) => {

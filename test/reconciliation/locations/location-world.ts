@@ -117,7 +117,6 @@ export async function createLocationWorld(db: Database, adapter: LocationAdapter
     );
   }
 
-  /** Reconciles everything in chunks of so many event types and tells it. */
   /** Whole tables compared come to the same plan as a look at every event type. */
   async function comparePlans(): Promise<void> {
     for (const assume of [{}, { state: 'disconnecting' }, { state: 'active' }] as const) {
@@ -129,6 +128,7 @@ export async function createLocationWorld(db: Database, adapter: LocationAdapter
     }
   }
 
+  /** Reconciles everything in chunks of so many event types and tells it. */
   async function reconcile(limit = 100): Promise<LocationCounts & { runId: string; chunks: number }> {
     if (adapter === 'rows') await comparePlans();
     const runId = randomUUID();
