@@ -1,3 +1,11 @@
+-- State of a grant, by key. For comparisons of whole tables: joined, with nested loops off, the grants of everybody would be
+-- read, and a look-up as part of the statement would keep parallel workers out.
+create or replace function steward.grant_state(of_grant uuid) returns text
+language plpgsql stable strict parallel safe as $$
+begin
+  return (select g.state from steward.grants g where g.id = of_grant);
+end $$;
+
 -- Whose stored facts may no longer be what the base tables say; a plan looks at these with steward.live_members, and
 -- takes the stored facts of all others. Set against set: nothing is computed again that was computed when the facts
 -- were stored, and an address that reads like its stored key is unchanged. It names some whose facts are right (people
@@ -16,8 +24,7 @@ language sql stable parallel safe as $$
     left join (
       select c.member_id, c.state from steward_app.personal_connections c where c.organization_id = organization) x on x.member_id = m.id
     left join (
-      -- By key: joined, and nested loops being off, the grants of everybody would be read.
-      select c.member_id, c.state, (select g.state from steward.grants g where g.id = c.grant_id) as grant_state
+      select c.member_id, c.state, steward.grant_state(c.grant_id) as grant_state
         from steward.personal_connections c
        where c.organization_id = organization) p on p.member_id = m.id
     left join (

@@ -194,7 +194,9 @@ declare
   types uuid[];
   contents jsonb[];
   instead uuid[];
-  whole boolean;
+  known text[];
+  lacking text[];
+  inserted integer;
   columns text;
   sources text;
 begin
@@ -211,21 +213,29 @@ begin
   delete from steward_app.locations l where l.id = any(instead);
   get diagnostics fallbacks = row_count;
 
-  whole := (select bool_and(x ?& names.all_of_them)
-              from (select array_agg(c.attname::text) as all_of_them from pg_attribute c
-                     where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped) names, unnest(contents) x);
-  -- In a record a JSON null becomes no value at all.
-  select string_agg(format('%I', c.attname), ', ' order by c.attnum),
-         string_agg(case c.attname when 'details' then 'coalesce((r).details, ''null'')' else format('(r).%I', c.attname) end, ', ' order by c.attnum)
-    into columns, sources
-    from pg_attribute c
-   where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
-     and (whole or not exists (select from unnest(contents) as x where not x ? c.attname));
-  -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
-  execute format('insert into steward_app.locations (%s) select %s from (
-                    select jsonb_populate_record(null::steward_app.locations, x) as r from unnest($1) as x offset 0) as back',
-                 columns, sources) using contents;
-  get diagnostics locations = row_count;
+  -- A copy that is older than a column of the main app lacks it: copies with the same columns go in together.
+  known := array(select c.attname::text from pg_attribute c
+                  where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped);
+  for lacking, contents in
+    select x.lacks, array_agg(x.content)
+      from (select k as content, case when k ?& known then '{}' else array(select n from unnest(known) n where not k ? n) end as lacks
+              from unnest(contents) k) x
+     group by x.lacks
+  loop
+    -- In a record a JSON null becomes no value at all.
+    select string_agg(format('%I', c.attname), ', ' order by c.attnum),
+           string_agg(case c.attname when 'details' then 'coalesce((r).details, ''null'')' else format('(r).%I', c.attname) end, ', ' order by c.attnum)
+      into columns, sources
+      from pg_attribute c
+     where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
+       and c.attname <> all(lacking);
+    -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
+    execute format('insert into steward_app.locations (%s) select %s from (
+                      select jsonb_populate_record(null::steward_app.locations, x) as r from unnest($1) as x offset 0) as back',
+                   columns, sources) using contents;
+    get diagnostics inserted = row_count;
+    locations := locations + inserted;
+  end loop;
 
   delete from steward.event_type_flags g where g.event_type_id = any(types);
   insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
