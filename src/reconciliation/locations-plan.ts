@@ -69,6 +69,8 @@ export type LocationPlanRequest = {
   readonly doubtful?: readonly string[] | null;
   /** event types looked at by key in one statement; rows that do not fit are compared set against set where stored facts may be trusted */
   readonly pageSize?: number;
+  /** for rows that do not fit, instead of going by the organization's share of the tables; the same either way */
+  readonly wholeTables?: boolean;
 };
 
 /**
@@ -76,7 +78,7 @@ export type LocationPlanRequest = {
  * disconnect is `{ assume: { state: 'disconnecting' } }`. The same rules as the run; reads only, one snapshot.
  */
 export function planLocations(db: Database, request: LocationPlanRequest): Promise<LocationPlan> {
-  const { organizationId, adapter, assume, pageSize = 10_000 } = request;
+  const { organizationId, adapter, assume, pageSize = 10_000, wholeTables = null } = request;
   return inSnapshot(db, async (trx) => {
     const doubtful =
       request.doubtful === undefined && adapter === 'rows'
@@ -85,7 +87,7 @@ export function planLocations(db: Database, request: LocationPlanRequest): Promi
     const { rows } = await sql<Row>`
       select category, kind, event_types as "eventTypes", locations, examples
         from steward.plan_locations(${organizationId}, ${adapter}, ${assume ? JSON.stringify(assume) : null}::jsonb,
-                                    ${pageSize}::integer, ${doubtful}::uuid[])`.execute(trx);
+                                    ${pageSize}::integer, ${doubtful}::uuid[], ${wholeTables}::boolean)`.execute(trx);
     const plan = emptyPlan();
     for (const row of rows) {
       const name = categories[row.category];

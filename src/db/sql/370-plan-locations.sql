@@ -12,9 +12,11 @@
 -- doubtful, where given, are those whose stored facts are not to be trusted (steward.doubtful_members and their peers): then rows that
 -- do not fit a page, and are a good share of their tables (steward.worth_whole_tables), are compared set against set, with
 -- everybody else as stored. Else page by page, with everybody looked at live.
+-- whole_tables: what to do instead of asking how large the share is, for those who compare the two.
 drop function if exists steward.plan_locations(uuid, text, jsonb, integer);
+drop function if exists steward.plan_locations(uuid, text, jsonb, integer, uuid[]);
 create or replace function steward.plan_locations(organization uuid, from_adapter text, assumed jsonb default null, page_size integer default 10000,
-                                                  doubtful uuid[] default null)
+                                                  doubtful uuid[] default null, whole_tables boolean default null)
 returns table (category text, kind text, event_types bigint, locations bigint, examples uuid[])
 language plpgsql stable
 set plan_cache_mode = 'force_custom_plan'
@@ -46,7 +48,7 @@ begin
     if from_adapter = 'rows' then
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_rows(organization, start_after, page_size), true);
-      by_sets := doubtful is not null and page.upto is not null and steward.worth_whole_tables(organization);
+      by_sets := doubtful is not null and page.upto is not null and coalesce(whole_tables, steward.worth_whole_tables(organization));
       exit when by_sets;
       select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
         into todo_types, todos, kinds, zooms, hosts

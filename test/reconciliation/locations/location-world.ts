@@ -122,7 +122,7 @@ export async function createLocationWorld(db: Database, adapter: LocationAdapter
     for (const assume of [{}, { state: 'disconnecting' }, { state: 'active' }] as const) {
       const request = { organizationId, adapter, ...('state' in assume ? { assume } : {}) };
       deepStrictEqual(
-        await planLocations(db, { ...request, pageSize: 1 }),
+        await planLocations(db, { ...request, pageSize: 1, wholeTables: true }),
         await planLocations(db, { ...request, doubtful: null }),
       );
     }

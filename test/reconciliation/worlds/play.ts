@@ -103,7 +103,7 @@ async function comparePlans(db: Database, worlds: readonly PlayedWorld[]): Promi
     for (const assume of adapter === 'rows' ? assumptions : []) {
       const request = { organizationId: organizationOf(key), adapter, ...(assume ? { assume } : {}) };
       const [sets, pages] = [
-        await planLocations(db, { ...request, pageSize: 1 }),
+        await planLocations(db, { ...request, pageSize: 1, wholeTables: true }),
         await planLocations(db, { ...request, doubtful: null }),
       ];
       if (!isDeepStrictEqual(sets, pages))
