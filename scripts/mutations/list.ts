@@ -325,6 +325,24 @@ export const mutations: readonly Mutation[] = [
     why: 'the fallback is forgotten',
   },
   {
+    file: '368-plan-locations-sets.sql',
+    find: 'h.event_type_id = e.id and h.active',
+    replace: 'h.event_type_id = e.id',
+    why: 'a plan of whole tables counts paused hosts',
+  },
+  {
+    file: '368-plan-locations-sets.sql',
+    find: 'coalesce(h.kept, not facts.disconnected) end as kept',
+    replace: 'coalesce(h.kept, true) end as kept',
+    why: 'the preview of a large organization keeps what nobody serves',
+  },
+  {
+    file: '368-plan-locations-sets.sql',
+    find: "c.neighbours = coalesce(b.neighbours, md5(''))",
+    replace: 'c.neighbours is not null',
+    why: 'a plan of whole tables returns locations to a list that was edited',
+  },
+  {
     file: '350-reconcile-locations.sql',
     find: 'from steward.location_decisions(organization, plain) d where not d.kept;',
     replace: 'from steward.location_decisions(organization, plain) d;',

@@ -48,8 +48,12 @@ begin
     if from_adapter = 'rows' then
       select * into page from steward.location_page(organization, start_after, page_size,
         steward.zoom_event_types_rows(organization, start_after, page_size), true);
-      by_sets := doubtful is not null and page.upto is not null and coalesce(whole_tables, steward.worth_whole_tables(organization));
-      exit when by_sets;
+      if doubtful is not null and page.upto is not null then
+        -- Asked once, at the first page.
+        whole_tables := coalesce(whole_tables, steward.worth_whole_tables(organization));
+        by_sets := whole_tables;
+        exit when by_sets;
+      end if;
       select array_agg(w.event_type_id), array_agg(w.todo), array_agg(w.kind), array_agg(w.zoom), array_agg(w.can_host)
         into todo_types, todos, kinds, zooms, hosts
         from steward.location_work_rows(organization, page.event_types, assumed, true) w;
