@@ -78,7 +78,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     () => ({ members: options.members }),
   );
   const checker = createChecker({
-    db: stage.services.db,
+    db: stage.checksDb,
     narrator,
     breakCheck: options.breakCheck,
     afterMoment: options.afterMoment,

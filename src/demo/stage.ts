@@ -7,7 +7,7 @@ import { createSteward, type Steward } from '../client/index.ts';
 import { createServices, type Services } from '../compose.ts';
 import { parseConfig } from '../config.ts';
 import { stateLimits } from '../connections/account-limits-repository.ts';
-import { createDatabase } from '../db/database.ts';
+import { createDatabase, type Database } from '../db/database.ts';
 import { migrateReferenceApp } from '../db/migrate.ts';
 import { freePort } from '../embedded/free-port.ts';
 import { startTemporaryPostgres } from '../embedded/postgres.ts';
@@ -19,7 +19,7 @@ import { migrateAll } from '../queues/migrate-all.ts';
 import { createReleaseStack } from '../release-stack.ts';
 import { Secret } from '../secret.ts';
 import { type Simulator, startSimulator } from '../simulator/start-simulator.ts';
-import { snapshots } from './checks.ts';
+import { moments, snapshots } from './checks.ts';
 import { otherZoomUsers, seedWorld, type World, zoomAccountId, zoomUserPattern } from './world.ts';
 
 export type StageOptions = {
@@ -36,6 +36,8 @@ export type Stage = {
   readonly services: Services;
   readonly steward: Steward;
   readonly zoom: Simulator;
+  /** connections of its own for checks: several moments may wait for their turn, and the worker's pool is the worker's */
+  readonly checksDb: Database;
   readonly serverUrl: string;
   /** which server carries the queue, and what went through it */
   readonly queue: { readonly server: string; readonly runId: string };
@@ -143,6 +145,8 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
       STEWARD_TICK_MS: '250',
       STEWARD_LOG_LEVEL: 'info',
     });
+    const checksDb = createDatabase({ url: databaseUrl, max: moments.length });
+    stack.add('connections of the checks', () => checksDb.destroy());
     const services = createServices(config, { log: createLogger({ level: 'info', destination: logTo }) });
     stack.add('services', () => services.close());
     const counts: Record<string, number> = {};
@@ -177,6 +181,7 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
       services,
       steward,
       zoom,
+      checksDb,
       serverUrl: http.url,
       queue: redis
         ? { server: redis.program, runId: await redisRunId(redis.url) }
