@@ -6,6 +6,7 @@ import { getOrganizationFacts } from './organization-facts.ts';
 import { joinLanes, type LaneRow, lockLane, markLaneProgress } from './run-lanes.ts';
 import { type PhaseChunk, type PhaseRequest, phases } from './run-phases.ts';
 import type { RunLease } from './run-record.ts';
+import { findStop } from './stops.ts';
 
 /**
  * The connection on which the second lanes of this process's runs work, one chunk at a time. Of its own, beside the pool: whoever
@@ -56,7 +57,7 @@ const patienceMs = 30_000;
 /**
  * One chunk of the second lane: rows, cursor and counts in one transaction. It holds the second lane's lock, which keeps
  * chunks and single runs out even if the first lane dies meanwhile, and the connection, so that nobody raises the
- * generation; it writes nothing once the run has another lease, generation or phase, or somebody else works on the lane.
+ * generation; it writes nothing once the run has another lease, generation or phase, writing is stopped, or somebody else works on the lane.
  */
 async function workSecondLane(
   trx: Transaction<DB>,
@@ -73,7 +74,7 @@ async function workSecondLane(
   if (!(await tryLockLane(trx, run.organizationId))) return;
   await sql`select from steward.org_connections where organization_id = ${run.organizationId} for share`.execute(trx);
   const facts = await getOrganizationFacts(trx, run.organizationId);
-  if (facts.generation !== run.generation) return;
+  if (facts.generation !== run.generation || (await findStop(trx, facts))) return;
   const lane = await lockLane(trx, lease, run);
   if (!lane) return;
   const limit = lane.chunk ?? request.limit;

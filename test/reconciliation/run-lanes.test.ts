@@ -419,7 +419,7 @@ test('both die, as with the process or the server: both chunks are lost and no o
   await finish();
 });
 
-test('a second lane that begins after its lease is lost, its generation moved or its phase over writes nothing', async () => {
+test('a second lane that begins after its lease is lost, writing is paused, its generation moved or its phase over writes nothing', async () => {
   const { db } = database;
   const org = await fillOrganization(db, large);
   const run = await startRun(db, org);
@@ -428,6 +428,10 @@ test('a second lane that begins after its lease is lost, its generation moved or
   const after: (() => Promise<unknown>)[] = [
     // The lease is over, and somebody else has the run.
     () => oneChunk(db, run, small),
+    () =>
+      sql`insert into steward.switches (name, reason, actor, since) values ('pause_writes', 'test', 'operator:x', now())`.execute(
+        db,
+      ),
     () =>
       sql`update steward.org_connections set generation = generation + 1 where id = ${org.connectionId}`.execute(db),
   ];
@@ -447,6 +451,7 @@ test('a second lane that begins after its lease is lost, its generation moved or
     await failed;
     expect(lane.ended).toBe(1);
     expect([await rowVersions(db, org.organizationId), await lanes(org)]).toEqual(before);
+    await db.deleteFrom('steward.switches').execute();
   }
   expect((await start()).state).toBe('superseded');
   expect(await lanes(org)).toEqual([]);
