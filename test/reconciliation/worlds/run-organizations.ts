@@ -12,7 +12,7 @@ import { idOf, organizationOf } from './world-ids.ts';
 export type RunRequest = { readonly key: string; readonly adapter: LocationAdapter };
 
 /** One world of so many is played a few keys at a time and, where it is large enough, on two lanes. */
-const byTwoLanes = 12;
+const byTwoLanes = 24;
 
 /**
  * A whole run for each organization, as the queue would work it off, a few at a time. Approved beforehand: worlds
@@ -35,9 +35,9 @@ export async function runOrganizations(db: Database, requests: readonly RunReque
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       const run = runs.get(organizationOf(next.key));
       if (!run) throw new Error(`no run for ${next.key}`);
-      // In every other world there is more than one chunk of members: only the doubtful ones among them are looked at.
-      const chunkSize = waiting.length % 2 === 0 ? 5_000 : 25;
-      const lanes = waiting.length % byTwoLanes === 0 ? { chunkSize: 3, secondLane } : { chunkSize };
+      // In every third world there is more than one chunk of members: only the doubtful ones among them are looked at.
+      const chunkSize = waiting.length % 3 === 1 ? 40 : 5_000;
+      const lanes = waiting.length % byTwoLanes === 0 ? { chunkSize: 6, secondLane } : { chunkSize };
       // On a loaded machine somebody may wait for a lock long enough that a slice gives way.
       let slice: Slice;
       do slice = await advanceRun(db, run, { adapter: next.adapter, sliceMs: 60_000, ...lanes });
