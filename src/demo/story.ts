@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { insertOutbox } from '../db/outbox-repository.ts';
-import { planWhole } from '../reconciliation/plan-whole.ts';
+import { changesOf, planWhole } from '../reconciliation/plan-whole.ts';
 import { createBrowser } from './browser.ts';
 import type { Moment } from './checks.ts';
 import type { Narrator } from './report.ts';
@@ -488,13 +488,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       title: 'reconcile --plan finds nothing',
       moment: 'end',
       async play() {
-        const { members, bookings, locations } = await planWhole(db, organizationId, { adapter: 'rows' });
-        const left =
-          members.summary.changes +
-          bookings.detached +
-          bookings.attached +
-          locations.removed.locations +
-          locations.restored.locations;
+        const left = changesOf(await planWhole(db, organizationId, { adapter: 'rows' }));
         await sql`insert into story.numbers values ('plan_changes', ${left})`.execute(db);
         narrator.tell(left === 0 ? 'Nothing to do.' : `${n(left)} differences.`);
         return { changes: left };

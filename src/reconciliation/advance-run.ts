@@ -14,8 +14,8 @@ import { lockOrganization } from './locks.ts';
 import { observeRun } from './observe-run.ts';
 import { getOrganizationFacts } from './organization-facts.ts';
 import { defaultPressureLimits, findPressure, type PressureLimits } from './pressure.ts';
-import { endLane, getLane, insertLane } from './run-lanes.ts';
-import { findMiddle, phases } from './run-phases.ts';
+import { endLane, getLane } from './run-lanes.ts';
+import { phases } from './run-phases.ts';
 import {
   getRun,
   keepRunLease,
@@ -31,6 +31,7 @@ import {
 } from './run-record.ts';
 import { type SecondLane, workLanes } from './second-lane.ts';
 import { type Slice, standing } from './slice.ts';
+import { splitPhase, splittable } from './split-phase.ts';
 import { findStop } from './stops.ts';
 
 export type { Slice } from './slice.ts';
@@ -155,38 +156,6 @@ function slowedProgress({ phase, progress }: Run, slowed: string): RunProgress {
   return { ...progress, [phase]: { done: 0, total: null, ...progress[phase], slowed } };
 }
 
-/** A phase is split while so many chunks are left; fewer are not worth another transaction. */
-const leastChunks = 4;
-
-/** Whether enough may be left, by what is known without asking. */
-const splittable = ({ done, total, chunk }: PhaseProgress, limit: number): boolean =>
-  total === null || total - done >= leastChunks * (chunk ?? limit);
-
-/**
- * Splits the phase a run stands in, in the middle of what is left. The middle is looked for outside the organization's lock, as a
- * question of size: any key behind the cursor would do, and the cursor is this lease's.
- */
-async function splitPhase(db: Database, lease: RunLease, chunkSize: number): Promise<void> {
-  const run = await getRun(db, lease.runId);
-  const { phase, cursor, organizationId } = run;
-  if (phase === 'done' || cursor === null) return;
-  const { done, total, chunk = chunkSize, nothingGoes = false } = run.progress[phase] ?? { done: 0, total: null };
-  const keys = phases[phase].keys?.({ mayGo: !nothingGoes });
-  if (!keys) return;
-  const left = total === null ? null : total - done;
-  const middle = await db
-    .transaction()
-    .execute((trx) => findMiddle(trx, keys, { organizationId, after: cursor, left, least: leastChunks * chunk }));
-  if (middle === null) return;
-  await db.transaction().execute(async (trx) => {
-    const now = await lockRun(trx, lease);
-    const progress = now?.progress[phase];
-    if (!now || !progress || now.phase !== phase || now.cursor !== cursor) return;
-    await insertLane(trx, now, middle);
-    await markRunProgress(trx, lease, { ...now, progress: { ...now.progress, [phase]: { ...progress, split: true } } });
-  });
-}
-
 function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Known): Promise<ChunkOutcome> {
   return db.transaction().execute(async (trx): Promise<ChunkOutcome> => {
     const { organizationId } = settings;
@@ -214,10 +183,7 @@ function takeChunk(db: Database, lease: RunLease, settings: Settings, known: Kno
     if (run.phase === 'facts' && begins) {
       if (known.doubts === undefined ? await worthDoubting(trx, run, settings) : !holdsFor(known.doubts, facts))
         return 'doubt';
-    }
-
-    // What a lost job left: each run begins with the mappings that follow from pairs of domains as the facts have them.
-    if (run.phase === 'facts' && begins) {
+      // What a lost job left: each run begins with the mappings that follow from pairs of domains as the facts have them.
       const derived = await deriveDomainMappings(trx, { organizationId, memberIds: null, actor: run.actor });
       if (known.doubts?.members && derived.length === 0) {
         await writeDoubtful(trx, lease, { run, facts, memberIds: known.doubts.members });

@@ -4,6 +4,7 @@ import type { LocationAdapter } from './locations-adapter.ts';
 import { type LocationPlan, planLocations } from './locations-plan.ts';
 import type { Assumption } from './organization-facts.ts';
 import { type OrganizationPlan, planOrganization } from './plan.ts';
+import { inSnapshot } from './snapshot.ts';
 
 /** What a run would do: to members, bookings and locations. */
 export type FullPlan = OrganizationPlan & { readonly locations: LocationPlan };
@@ -15,18 +16,14 @@ export async function planWhole(
   { adapter, assume }: { readonly adapter: LocationAdapter; readonly assume?: Assumption },
 ): Promise<FullPlan> {
   // One snapshot for both: members and their locations must not be of different moments.
-  return db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (trx) => {
-      const doubtful = await findDoubtfulOf(trx, organizationId, assume);
-      const assumed = { doubtful, ...(assume ? { assume } : {}) };
-      return {
-        ...(await planOrganization(trx, organizationId, assumed)),
-        locations: await planLocations(trx, { organizationId, adapter, ...assumed }),
-      };
-    });
+  return inSnapshot(db, async (trx) => {
+    const doubtful = await findDoubtfulOf(trx, organizationId, assume);
+    const assumed = { doubtful, ...(assume ? { assume } : {}) };
+    return {
+      ...(await planOrganization(trx, organizationId, assumed)),
+      locations: await planLocations(trx, { organizationId, adapter, ...assumed }),
+    };
+  });
 }
 
 /** How many things a run would write; 0: it would find nothing to do. */

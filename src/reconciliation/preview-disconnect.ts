@@ -1,9 +1,8 @@
 import type { Database } from '../db/database.ts';
-import { findDoubtfulOf } from './doubtful-members.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
-import { type LocationPlanGroup, planLocations } from './locations-plan.ts';
+import type { LocationPlanGroup } from './locations-plan.ts';
 import type { Assumption } from './organization-facts.ts';
-import { planOrganization } from './plan.ts';
+import { planWhole } from './plan-whole.ts';
 
 /** What a disconnect would do (behaviour §6), from the plan that the cascade follows. */
 export type DisconnectPreview = {
@@ -31,24 +30,16 @@ export async function previewUnder(
   { organizationId, adapter }: Whose,
   assume: Assumption,
 ): Promise<DisconnectPreview> {
-  return db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (trx) => {
-      const doubtful = await findDoubtfulOf(trx, organizationId, assume);
-      const members = await planOrganization(trx, organizationId, { assume, doubtful });
-      const locations = await planLocations(trx, { organizationId, adapter, assume, doubtful });
-      return {
-        organizationId,
-        generation: members.generation,
-        membersLosingHosting: members.members.summary.stopHosting,
-        membersKeepingPersonal: members.members.summary.keepPersonal,
-        locationsRemoved: locations.removed,
-        eventTypesWithoutLocation: locations.leftWithoutLocation,
-        fallbacksInserted: locations.replacedByFallback,
-        roundRobinLosingHosts: locations.roundRobinLosingHosts,
-        bookingsDetached: members.bookings.detached,
-      };
-    });
+  const { generation, members, bookings, locations } = await planWhole(db, organizationId, { adapter, assume });
+  return {
+    organizationId,
+    generation,
+    membersLosingHosting: members.summary.stopHosting,
+    membersKeepingPersonal: members.summary.keepPersonal,
+    locationsRemoved: locations.removed,
+    eventTypesWithoutLocation: locations.leftWithoutLocation,
+    fallbacksInserted: locations.replacedByFallback,
+    roundRobinLosingHosts: locations.roundRobinLosingHosts,
+    bookingsDetached: bookings.detached,
+  };
 }
