@@ -38,7 +38,34 @@ const storySql = `
   create schema if not exists story;
   create unlogged table story.members (i int not null, member_id uuid not null, address text not null, zoom text not null, personal boolean not null);
   create unlogged table story.event_types (id uuid not null, kind text not null, has_zoom boolean not null, host_member_id uuid, title text not null);
+  -- The transaction that wrote the rows of a table, all of them.
+  create unlogged table story.writers (what text primary key, xid xid not null);
 `;
+
+/**
+ * The locations of every event type: Zoom between two others, where it has Zoom. Ids are as good as random, so that neighbours
+ * in one index are none in another. Of details there are as many as first three digits of an id: each is made once.
+ */
+const locationId = (position: number) =>
+  `encode(int8send(uuid_hash_extended(e.id, ${2 * position})) || int8send(uuid_hash_extended(e.id, ${2 * position + 1})), 'hex')::uuid`;
+const locationsSql = `
+  create unlogged table story.details as
+    select key, jsonb_build_object('address', 'Room ' || key, 'note', 'Ring twice – “café”') as room,
+           jsonb_build_object('phone', '+49 30 123' || key) as phone
+      from (select lpad(to_hex(n), 3, '0') as key from generate_series(0, 4095) n) k;
+  analyze story.details;
+  create view story.locations as
+    select ${locationId(0)} as id, e.id as event_type_id, 0 as position, 'physical' as kind, d.room as details
+      from story.event_types e join story.details d on d.key = left(e.id::text, 3)
+    union all
+    select ${locationId(1)}, e.id, 1, 'zoom_conference', '{}' from story.event_types e where e.has_zoom
+    union all
+    select ${locationId(2)}, e.id, 2, 'outbound_call', d.phone
+      from story.event_types e join story.details d on d.key = left(e.id::text, 3)`;
+
+/** Remembers which transaction wrote the rows of a table. */
+const wrote = (trx: Database, what: string): Promise<unknown> =>
+  sql`insert into story.writers values (${what}, pg_current_xact_id()::xid)`.execute(trx);
 
 const step = 29;
 const placeOf = (i: number): number => (i * step) % 100;
@@ -102,17 +129,13 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
     }),
   ]);
   const locations = load(db, ['steward_app.locations'], async (trx) => {
+    await sql.raw(locationsSql).execute(trx);
     await sql
       .raw(`
       insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
-      select uuid_in(md5(e.text || ':' || l.position)::cstring), e.id, ${organization}, l.position, l.kind, l.details
-        from (select id, id::text as text, has_zoom from story.event_types offset 0) e
-        cross join lateral (values
-          (0, 'physical', ('{"address": "Room ' || left(e.text, 4) || '", "note": "Ring twice – “café”"}')::jsonb, true),
-          (1, 'zoom_conference', '{}'::jsonb, e.has_zoom),
-          (2, 'outbound_call', ('{"phone": "+49 30 ' || left(e.text, 6) || '"}')::jsonb, true)) l(position, kind, details, wanted)
-       where l.wanted`)
+      select id, event_type_id, ${organization}, position, kind, details from story.locations`)
       .execute(trx);
+    await wrote(trx, 'locations');
   }).then(() => runSideBySide(db, snapshots.ofLocations));
   const rest = load(
     db,
@@ -141,6 +164,7 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
       await run(`
         insert into steward_app.event_types (id, organization_id, kind, host_member_id, title)
         select id, ${organization}, kind, host_member_id, title from story.event_types`);
+      await wrote(trx, 'event types');
       await run(`
         insert into steward_app.event_type_hosts (event_type_id, member_id, organization_id, active)
         select e, h, ${organization}, a from (
