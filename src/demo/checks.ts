@@ -286,14 +286,18 @@ export const checks: readonly Check[] = [
     name: 'no secret outside the vault',
     at: 'end',
     says: 'no link, state, code, access or refresh token in outbox, events, audit, runs, links, attempts, candidates, grants or the queue on Postgres',
-    sql: `select place, count(*) from (
-            select 'outbox' as place, o::text as content from steward.outbox o union all select 'events', e::text from steward.events e
+    sql: `select place from (
+            select 'outbox' as place, o::text as content from steward.outbox o
+            -- Many events a text: to look for many secrets in each of a million events takes six times as long.
+            union all select 'events', bundle.content
+              from generate_series(0, (select coalesce(max(seq), 0) / 1000 from steward.events)) n
+             cross join lateral (select string_agg(e::text, ' ') as content from steward.events e where e.seq between n * 1000 and n * 1000 + 999) bundle
             union all select 'audit', a::text from steward.audit_log a union all select 'runs', r::text from steward.runs r
             union all select 'candidates', c::text from steward.candidates c union all select 'attempts', a::text from steward.connect_attempts a
             union all select 'links', l::text from steward.connect_links l union all select 'grants', g::text from steward.grants g
             union all select 'queue ' || place, content from story.queue_content) everywhere
            where exists (select from story.secrets where strpos(content, value) > 0) group by place
-          union all select 'nothing to look for', 0 where (select count(*) from story.secrets) < 12`,
+          union all select 'nothing to look for' where (select count(*) from story.secrets) < 12`,
     damage: `insert into steward.audit_log (actor, action, reason, at) select 'app', 'damage', 'token ' || value, now() from story.secrets limit 1`,
   },
   {
