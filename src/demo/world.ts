@@ -149,8 +149,6 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
     ],
     async (trx) => {
       const run = (text: string) => sql.raw(text).execute(trx);
-      // Not as a primary key: that would wait for whoever reads the table for the locations.
-      await run('create unique index on story.event_types (id)');
       await run(`
         insert into steward_app.organizations (id, name, time_zone, verified_domains)
         select ${organization}, '${name}', 'Europe/Berlin', array['${domain}']`);
