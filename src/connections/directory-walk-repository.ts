@@ -81,6 +81,12 @@ export type StagedUser = {
   readonly hash: string | null;
 };
 
+const toEscape = /["\\]/g;
+
+/** An array as Postgres reads one: `pg` makes the same text at ten times the cost, most of a page's in this process. */
+const textArray = (values: readonly (string | null)[]): string =>
+  `{${values.map((value) => (value === null ? 'NULL' : `"${value.search(toEscape) < 0 ? value : value.replace(toEscape, '\\$&')}"`)).join()}}`;
+
 /**
  * Stages a page and moves the walk to its next place, in one transaction, if the walk still stands where this page was
  * asked for: of two that fetched the same page, one moves on. Renews the lease, counts the calls since the page before.
@@ -95,8 +101,8 @@ export async function stagePage(
 ): Promise<number | null> {
   const { rows } = await sql<{ calls: number | null }>`
     select steward.stage_directory_page(${zoomAccountId}, ${walkId}, ${status}, ${pageToken}, ${next.status}, ${next.pageToken},
-             ${leaseSeconds} * interval '1 second', ${calls}, ${users.map(({ id }) => id)}::text[], ${users.map(({ key }) => key)}::text[],
-             ${users.map(({ hash }) => hash)}::text[], ${users.map(({ type }) => type)}::smallint[]) as calls`.execute(
+             ${leaseSeconds} * interval '1 second', ${calls}, ${textArray(users.map(({ id }) => id))}::text[], ${textArray(users.map(({ key }) => key))}::text[],
+             ${textArray(users.map(({ hash }) => hash))}::text[], ${`{${users.map(({ type }) => type ?? 'NULL').join()}}`}::smallint[]) as calls`.execute(
     db,
   );
   return rows[0]?.calls ?? null;

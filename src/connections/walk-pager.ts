@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import type { CallResult } from '../grants/call.ts';
+import type { CallResult, GrantAuth } from '../grants/call.ts';
 import type { ZoomUserPage } from '../zoom/api.ts';
 import { dailyCallsOf, limitsOf, mayBegin, paceMsOf } from './account-limits.ts';
 import { findWalkFacts, saveLearned, type WalkFacts } from './account-limits-repository.ts';
@@ -27,6 +27,17 @@ export type Place = Pick<Walk, 'status' | 'pageToken'>;
 /** While Zoom says that less than this is left of a day's calls, they are for people who wait. */
 const keptForPeople = 0.1;
 
+/**
+ * A token is read for each call, and a page takes a few milliseconds: within this time the next ones go out with what was read. A
+ * request that Zoom's network holds up is older.
+ */
+const tokenReadForMs = 100;
+
+type ReadToken = { readonly auth: GrantAuth; readonly untilMs: number } & Pick<
+  Extract<PageResult, { kind: 'answer' }>,
+  'version' | 'scopes'
+>;
+
 /** Asks for the pages of an account's walks: at the pace that its limits allow, counting, learning from the answers. */
 export async function createPager(deps: DirectoryDeps, options: PagerOptions) {
   const { grantId, zoomAccountId, pageSize, share, signal, sleep } = options;
@@ -36,12 +47,40 @@ export async function createPager(deps: DirectoryDeps, options: PagerOptions) {
   /** calls that are not in the database's count yet */
   let uncounted = 0;
   let keepsForPeople = false;
+  let read: ReadToken | null = null;
 
   const paceMs = (): number => options.paceMs ?? paceMsOf(limitsOf(facts), share);
   const callsLeft = (): number => {
     const budget = dailyCallsOf(limitsOf(facts), share);
     return budget === null ? Number.POSITIVE_INFINITY : budget - callsToday - uncounted;
   };
+
+  const listUsers = (auth: GrantAuth, { status, pageToken }: Place) => {
+    askedAt = performance.now();
+    uncounted += 1;
+    return deps.api.listUsers(auth, {
+      status: status as WalkStatus,
+      pageSize,
+      ...(pageToken === null ? {} : { nextPageToken: pageToken }),
+    });
+  };
+
+  /** With the token as it is now; whatever stands against the grant, or comes of the answer, is seen to there. */
+  async function askAnew(place: Place): Promise<PageResult> {
+    const untilMs = performance.now() + tokenReadForMs;
+    let used: GrantAuth | null = null;
+    const result = await deps.grants.call(
+      grantId,
+      (auth) => {
+        used = auth;
+        return listUsers(auth, place);
+      },
+      signal ? { signal } : {},
+    );
+    const answered = result.kind === 'answer' && result.answer.ok;
+    read = answered && used ? { auth: used, untilMs, version: result.version, scopes: result.scopes } : null;
+    return result;
+  }
 
   return {
     /** Whether a page may be asked for today; a walk from its beginning must fit into what is left. */
@@ -53,22 +92,16 @@ export async function createPager(deps: DirectoryDeps, options: PagerOptions) {
     },
 
     /** Asks for a page when its turn has come, or `atLeastMs` from now. */
-    async ask({ status, pageToken }: Place, atLeastMs = 0): Promise<PageResult> {
+    async ask(place: Place, atLeastMs = 0): Promise<PageResult> {
       const waitMs = Math.max(atLeastMs, askedAt + paceMs() - performance.now());
       if (waitMs > 0) await sleep(waitMs);
-      return deps.grants.call(
-        grantId,
-        (auth) => {
-          askedAt = performance.now();
-          uncounted += 1;
-          return deps.api.listUsers(auth, {
-            status: status as WalkStatus,
-            pageSize,
-            ...(pageToken === null ? {} : { nextPageToken: pageToken }),
-          });
-        },
-        signal ? { signal } : {},
-      );
+      if (!read || performance.now() >= read.untilMs) return askAnew(place);
+      const { auth, version, scopes } = read;
+      const answer = await listUsers(auth, place);
+      if (answer.ok) return { kind: 'answer', answer, version, scopes };
+      read = null;
+      // Ended since it was read, by a refresh or for good: only the row says which.
+      return answer.failure.kind === 'token' ? askAnew(place) : { kind: 'answer', answer, version, scopes };
     },
 
     /** Learns what an answer says of the limits, in the row at once if it is new. */

@@ -168,6 +168,70 @@ describe('the directory walk', () => {
     expect(Math.min(...gaps)).toBeLessThan(paceMs + answerMs);
   });
 
+  it('reads the token for pages that follow at once, and again a moment later', async () => {
+    const { account, deps } = await setting({ users: 6 });
+    const reads = async (paceMs: number) => {
+      let calls = 0;
+      const grants: typeof deps.grants = {
+        ...deps.grants,
+        call: (...args) => {
+          calls += 1;
+          return deps.grants.call(...args);
+        },
+      };
+      const walk = { paceMs, sliceMs: 60_000, pageSize: 5 };
+      expect(await syncDirectory({ ...deps, grants }, account, walk)).toMatchObject({ state: 'done' });
+      return calls;
+    };
+    // Two pages of active users, one of each other state.
+    expect(await reads(101)).toBe(4);
+    expect(await reads(0)).toBeLessThan(4);
+  });
+
+  it('looks at the grant before it asks once more for a page whose token was refused', async () => {
+    const { db, sync, scripted, pages, account } = await setting();
+    const refuse = (also?: () => Promise<unknown>) => {
+      let asked = 0;
+      scripted.zoom.override['users:active'] = async () => {
+        asked += 1;
+        if (asked !== 2) return null;
+        await also?.();
+        return failure('token', { status: 401, code: 124 });
+      };
+    };
+    refuse();
+    expect(await sync()).toMatchObject({ state: 'done', users: 21 });
+    expect(pages()).toHaveLength(8);
+    scripted.zoom.calls.length = 0;
+    const becomes = (state: string, reason: string | null) =>
+      sql`update steward.grants set state = ${state}, dead_reason = ${reason} where zoom_account_id = ${account}`.execute(
+        db,
+      );
+    refuse(() => becomes('dead', 'revoked'));
+    expect(await sync()).toMatchObject({ state: 'failed', retryable: false });
+    expect(pages()).toHaveLength(2);
+    await becomes('living', null);
+    expect(await sync()).toMatchObject({ state: 'done', users: 21 });
+  });
+
+  it('stages whatever an address may be made of', async () => {
+    const { sync, stored, scripted, account, db, organization } = await setting();
+    const address = `"a\\,{b}"c'"@${organization.domain}`;
+    scripted.zoom.users.push(
+      { id: `q"u\\o,te-${account}`, email: address, account },
+      { id: `null-${account}`, email: 'NULL', account },
+    );
+    await sql`
+      insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+      values (gen_random_uuid(), ${organization.id}, 'M', ${address}, true, 'user')`.execute(db);
+    expect(await sync()).toMatchObject({ state: 'done', users: 23 });
+    const rows = await stored();
+    expect(rows.find((row) => row.address_key === address)).toMatchObject({ zoom_user_id: `q"u\\o,te-${account}` });
+    expect(rows.find((row) => row.user_key === `null-${account}`)?.address_key).toBe(
+      scriptedVault.pseudonyms('null')[0],
+    );
+  });
+
   it('goes on where a slice ended, in another process, without asking for a page twice', async () => {
     const { sync, pages, db, play, account } = await setting();
     expect(await sync({ sliceMs: 0 })).toEqual({ state: 'more', pages: 1 });
