@@ -241,14 +241,14 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '310-event-type-servers.sql',
-    find: 'where h.event_type_id = e.id and h.active',
-    replace: 'where h.event_type_id = e.id',
+    find: 'where h.event_type_id = event_type and h.active',
+    replace: 'where h.event_type_id = event_type',
     why: 'a paused host serves',
   },
   {
     file: '310-event-type-servers.sql',
-    find: "e.kind = 'template' and e.host_member_id is null",
-    replace: "e.kind = 'template'",
+    find: "kind = 'template' and owner is null",
+    replace: "kind = 'template'",
     why: 'assignees serve a template that has an owner',
   },
   {
@@ -295,9 +295,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '165-live-reasons.sql',
-    find: 'select c.state from steward_app.personal_connections c where c.member_id = w.id and c.organization_id = organization',
+    find: 'steward_app.personal_connections c\n           where c.member_id = any(ids) and c.organization_id = organization',
     replace:
-      'select c.state from steward_app.personal_connections c where c.member_id = w.id and c.organization_id <> organization',
+      'steward_app.personal_connections c\n           where c.member_id = any(ids) and c.organization_id <> organization',
     why: 'a cascade does not see a personal Zoom of the main app',
   },
   {
@@ -343,9 +343,9 @@ export const mutations: readonly Mutation[] = [
     why: 'a plan of whole tables returns locations to a list that was edited',
   },
   {
-    file: '350-reconcile-locations.sql',
-    find: 'from steward.location_decisions(organization, plain) d where not d.kept;',
-    replace: 'from steward.location_decisions(organization, plain) d;',
+    file: '320-location-decisions.sql',
+    find: 'asked_owners, serving, null, null, null, null) d\n   where not d.kept;',
+    replace: 'asked_owners, serving, null, null, null, null) d;',
     why: 'a cascade takes what a personal Zoom serves',
   },
   {

@@ -22,6 +22,49 @@ language sql stable parallel safe as $$
     left join steward.organization_settings o on o.organization_id = f.organization_id
 $$;
 
+-- The decision for event types and their servers as given, one a row, side by side. With reasons and hostings of members, as
+-- whoever looked at them knows them; without, the reasons are looked up: while nobody can host through the organization, whether
+-- somebody can is no question of the directory, and the reason is all there is to ask, at a third of the price.
+-- The plan is made once and hashes whatever there is: of lists of unknown length, and of tables without statistics, the
+-- planner would think too little.
+create or replace function steward.decide_locations(
+  organization uuid, asked uuid[], kinds text[], owners uuid[], serving uuid[], members uuid[], reasons text[], hostings text[], assumed jsonb)
+returns table (event_type_id uuid, kind text, owner_id uuid, kept boolean, can_host integer, cause text)
+language plpgsql stable
+set plan_cache_mode = force_generic_plan
+set enable_nestloop = off
+set enable_seqscan = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  facts record;
+  unknown uuid[] := case when reasons is null then array(select distinct m from unnest(serving) m where m is not null order by m) end;
+begin
+  select * into facts from steward.location_facts(organization, assumed);
+  return query
+  with ruled as materialized (
+    select l.member_id, steward.rule_takes_zoom(l.reason) as takes, steward.rule_cause_rank(l.reason) as rank, l.hosting = 'can_host' as can_host
+      from (
+        select n.member_id, n.reason, steward.rule_hosting(n.reason, facts.org_state, null, null, null, false) as hosting
+          from (select u.* from steward.live_reasons_under(organization, unknown, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
+                       facts.rollout, facts.rollout_groups, facts.rollout_domains) u
+                -- So that a reason is worked out once, and not wherever it is asked.
+                offset 0) n
+        union all
+        select k.member_id, k.reason, k.hosting from unnest(members, reasons, hostings) as k (member_id, reason, hosting)) l),
+  served as materialized (
+    -- Nobody to ask: only the organization's disconnect takes it.
+    select s.event_type_id, s.kind, s.owner_id, coalesce(bool_or(not r.takes), not facts.disconnected) as kept,
+           (count(*) filter (where r.can_host))::integer as can_host, min(r.rank) as rank
+      from unnest(asked, kinds, owners, serving) as s (event_type_id, kind, owner_id, member_id)
+      left join ruled r on r.member_id = s.member_id
+     group by s.event_type_id, s.kind, s.owner_id)
+  select s.event_type_id, s.kind, s.owner_id, s.kept, s.can_host,
+         case when not s.kept then coalesce(steward.rule_cause(s.rank), 'organization_disconnected') end
+    from served s;
+end $$;
+
 -- For each of these event types of the organization: whether its Zoom locations stay, how many of its servers can
 -- host now, and if they do not stay, why. From live facts, never from stored results.
 create or replace function steward.location_decisions(organization uuid, event_types uuid[], assumed jsonb default null)
@@ -43,30 +86,33 @@ begin
          array_agg(distinct s.member_id) filter (where s.member_id is not null)
     into asked, kinds, owners, serving, members
     from steward.event_type_servers(organization, event_types) s;
-  -- Whether somebody can host is a question of the directory, and only while the connection is active. Else the reason is
-  -- all there is to ask, at a third of the price.
   if facts.org_state = 'active' then
-    select array_agg(l.member_id), array_agg(l.reason), array_agg(l.hosting) into members, reasons, hostings
+    select array_agg(l.member_id), coalesce(array_agg(l.reason), '{}'), array_agg(l.hosting) into members, reasons, hostings
       from steward.live_members_under(organization, members, facts.org_state, facts.ever_disconnected, facts.zoom_account_id, facts.allow_opt_out,
              facts.rollout, facts.rollout_groups, facts.rollout_domains, facts.shared_host, facts.shared_host_type) l;
   else
-    select array_agg(l.member_id), array_agg(l.reason), array_agg(steward.rule_hosting(l.reason, facts.org_state, null, null, null, false))
-      into members, reasons, hostings
-      from steward.live_reasons_under(organization, members, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
-             facts.rollout, facts.rollout_groups, facts.rollout_domains) l;
+    members := null;
   end if;
-  return query
-  with ruled as materialized (
-    select l.member_id, steward.rule_takes_zoom(l.reason) as takes, steward.rule_cause_rank(l.reason) as rank, l.hosting = 'can_host' as can_host
-      from unnest(members, reasons, hostings) as l (member_id, reason, hosting)),
-  served as (
-    -- Nobody to ask: only the organization's disconnect takes it.
-    select s.event_type_id, s.kind, s.owner_id, coalesce(bool_or(not r.takes), not facts.disconnected) as kept,
-           (count(*) filter (where r.can_host))::integer as can_host, min(r.rank) as rank
-      from unnest(asked, kinds, owners, serving) as s (event_type_id, kind, owner_id, member_id)
-      left join ruled r on r.member_id = s.member_id
-     group by s.event_type_id, s.kind, s.owner_id)
-  select s.event_type_id, s.kind, s.owner_id, s.kept, s.can_host,
-         case when not s.kept then coalesce(steward.rule_cause(s.rank), 'organization_disconnected') end
-    from served s;
+  return query select d.* from steward.decide_locations(organization, asked, kinds, owners, serving, members, reasons, hostings, assumed) d;
+end $$;
+
+-- Whose Zoom a cascade takes, of event types that are locked and as they were read with the lock: who serves is looked for
+-- anew, what the event type itself says is not.
+create or replace function steward.cascade_takes(organization uuid, event_types uuid[], kinds text[], owners uuid[],
+                                                out going uuid[], out causes text[], out going_owners uuid[])
+language plpgsql stable as $$
+#variable_conflict use_column
+declare
+  asked uuid[];
+  asked_kinds text[];
+  asked_owners uuid[];
+  serving uuid[];
+begin
+  select array_agg(e.event_type_id), array_agg(e.kind), array_agg(e.owner_id), array_agg(s.member_id)
+    into asked, asked_kinds, asked_owners, serving
+    from unnest(event_types, kinds, owners) as e (event_type_id, kind, owner_id)
+    left join lateral steward.servers_of(e.event_type_id, e.kind, e.owner_id) s on true;
+  select coalesce(array_agg(d.event_type_id), '{}'), array_agg(d.cause), array_agg(d.owner_id) into going, causes, going_owners
+    from steward.decide_locations(organization, asked, asked_kinds, asked_owners, serving, null, null, null, null) d
+   where not d.kept;
 end $$;

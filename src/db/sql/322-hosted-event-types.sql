@@ -1,37 +1,45 @@
--- Those of these event types that somebody can host now, with their owner: what a run of the organization asks before it
+-- Those of these event types, locked and as they were read with the lock, that somebody can host now, with their owner: what a run of the organization asks before it
 -- brings back what a cascade took. Asked under the organization's lock, by a run whose facts are written or proved to stand.
 --
 -- What a person decides – left, deactivated, a personal Zoom, an opt-out, the rollout – is live: steward.live_reasons_under.
 -- Which Zoom user somebody is, and whether that user can host, is taken as stored: it comes of the directory and of mappings,
 -- which are the worker's own, and whoever changes them looks at the members concerned under the organization's lock. Who is
 -- not stored yet is looked at live. Why that can do no harm: docs/reconciliation.md, "What is trusted when".
-create or replace function steward.hosted_event_types(organization uuid, event_types uuid[])
+drop function if exists steward.hosted_event_types(uuid, uuid[]);
+create or replace function steward.hosted_event_types(organization uuid, event_types uuid[], kinds text[], owners uuid[])
 returns table (event_type_id uuid, owner_id uuid)
-language plpgsql stable as $$
+language plpgsql stable
+-- As in steward.decisions_by_reason.
+set plan_cache_mode = force_generic_plan
+set enable_nestloop = off
+set enable_seqscan = off
+set jit = off
+as $$
 #variable_conflict use_column
 declare
   facts record;
   asked uuid[];
-  owners uuid[];
+  asked_owners uuid[];
   serving uuid[];
   members uuid[];
   hosting uuid[];
   unknown uuid[];
 begin
   select * into facts from steward.location_facts(organization);
-  select array_agg(s.event_type_id), array_agg(s.owner_id), array_agg(s.member_id), array_agg(distinct s.member_id)
-    into asked, owners, serving, members
-    from steward.event_type_servers(organization, event_types) s where s.member_id is not null;
+  select array_agg(e.event_type_id), array_agg(e.owner_id), array_agg(s.member_id), array_agg(distinct s.member_id)
+    into asked, asked_owners, serving, members
+    from unnest(event_types, kinds, owners) as e (event_type_id, kind, owner_id)
+   cross join lateral steward.servers_of(e.event_type_id, e.kind, e.owner_id) s;
   select array_agg(k.member_id) filter (where k.stored and k.hosting = 'can_host'), array_agg(k.member_id) filter (where not k.stored)
     into hosting, unknown
     from (select l.member_id, f.member_id is not null as stored,
                  steward.rule_hosting(l.reason, facts.org_state, f.match, f.zoom_status, f.zoom_type, facts.shared_host is not null) as hosting
-            from steward.live_reasons_under(organization, members, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
-                   facts.rollout, facts.rollout_groups, facts.rollout_domains) l
-            left join lateral (
+            from (select n.* from steward.live_reasons_under(organization, members, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
+                         facts.rollout, facts.rollout_groups, facts.rollout_domains) n
+                  offset 0) l
+            left join (
               select s.member_id, s.match, s.zoom_status, s.zoom_type from steward.member_facts s
-               where s.organization_id = organization and s.member_id = l.member_id
-               limit 1) f on true
+               where s.organization_id = organization and s.member_id = any(members)) f on f.member_id = l.member_id
           offset 0) k;
   if unknown is not null then
     hosting := hosting || array(
@@ -42,5 +50,5 @@ begin
   end if;
   return query
   select distinct s.event_type_id, s.owner_id
-    from unnest(asked, owners, serving) as s (event_type_id, owner_id, member_id) where s.member_id = any(hosting);
+    from unnest(asked, asked_owners, serving) as s (event_type_id, owner_id, member_id) join unnest(hosting) as h (member_id) on h.member_id = s.member_id;
 end $$;

@@ -9,6 +9,14 @@ begin
                 order by 1 limit page_size);
 end $$;
 
+-- The columns that the main app's table of locations has now.
+create or replace function steward.columns_of_locations() returns text[]
+language plpgsql stable as $$
+begin
+  return array(select c.attname::text from pg_attribute c
+                where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped);
+end $$;
+
 -- The fingerprint of an event type's other locations. Without any it has no row here; its fingerprint is md5('').
 create or replace function steward.location_neighbours_rows(event_types uuid[])
 returns table (event_type_id uuid, neighbours text)
@@ -18,33 +26,46 @@ language sql stable parallel safe as $$
 $$;
 
 -- The copies of these event types that return where somebody can host: they may (steward.returnable_archives), no Zoom
--- is there, nobody edited what was left, and nobody made a row with their id since. waits: only once a person accepts.
+-- is there, nobody edited what was left, and nobody made a row with their id since. waits: only once a person accepts; older:
+-- the main app's table has a column by now that the copy lacks.
+drop function if exists steward.returning_copies_rows(uuid, uuid[], bigint[], boolean);
 create or replace function steward.returning_copies_rows(organization uuid, event_types uuid[], accepted_generations bigint[], also_offered boolean default false)
-returns table (id uuid, event_type_id uuid, content jsonb, fallback jsonb, waits boolean)
-language plpgsql stable as $$
+returns table (id uuid, event_type_id uuid, fallback_id uuid, waits boolean, older boolean)
+language plpgsql stable
+-- The plan is made once and hashes whatever there is: of lists of unknown length, and of tables without statistics, the
+-- planner would think too little.
+set plan_cache_mode = force_generic_plan
+set enable_nestloop = off
+set enable_seqscan = off
+set jit = off
+as $$
 #variable_conflict use_column
 declare
+  known text[] := steward.columns_of_locations();
   copies uuid[];
   types uuid[];
   prints text[];
-  contents jsonb[];
-  fallbacks jsonb[];
+  locations uuid[];
+  fallbacks uuid[];
   waiting boolean[];
+  lacking boolean[];
+  taken uuid[];
 begin
-  select array_agg(a.id), array_agg(a.event_type_id), array_agg(a.neighbours), array_agg(a.content), array_agg(a.fallback),
-         array_agg(a.offered and a.accepted_at is null and a.generation <> all(accepted_generations))
-    into copies, types, prints, contents, fallbacks, waiting
+  select array_agg(a.id), array_agg(a.event_type_id), array_agg(a.neighbours), array_agg((a.content ->> 'id')::uuid), array_agg((a.fallback ->> 'id')::uuid),
+         array_agg(a.offered and a.accepted_at is null and a.generation <> all(accepted_generations)), array_agg(not a.content ?& known)
+    into copies, types, prints, locations, fallbacks, waiting, lacking
     from steward.returnable_archives(organization, event_types, 'rows', accepted_generations, also_offered) a
-   where a.event_type_id <> all(array(
-     select l.event_type_id from steward_app.locations l
-      where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'));
-  -- As lists, so that the planner knows how many there are.
+   where not exists (select from steward_app.locations l
+                      where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'
+                        and l.event_type_id = a.event_type_id);
+  if copies is null then return; end if;
+  taken := array(select l.id from steward_app.locations l where l.id = any(locations));
   return query
-  select c.id, c.event_type_id, c.content, c.fallback, c.waits
-    from unnest(copies, types, prints, contents, fallbacks, waiting) as c (id, event_type_id, neighbours, content, fallback, waits)
+  select c.id, c.event_type_id, c.fallback, c.waits, c.lacking
+    from unnest(copies, types, prints, locations, fallbacks, waiting, lacking) as c (id, event_type_id, neighbours, location, fallback, waits, lacking)
     left join steward.location_neighbours_rows(types) n on n.event_type_id = c.event_type_id
    where c.neighbours = coalesce(n.neighbours, md5(''))
-     and not exists (select from steward_app.locations l where l.id = (c.content ->> 'id')::uuid);
+     and not exists (select from unnest(taken) t where t = c.location);
 end $$;
 
 -- Those of these event types that have nothing but Zoom.
@@ -111,11 +132,15 @@ end $$;
 -- Waits for edits under way on these event types and their Zoom locations, and keeps new ones waiting until the
 -- transaction ends. Not "for update" on the event type: that would also stop bookings that refer to it. The other
 -- locations are not even locked: an edit of them is in time when it commits before we look, and later if not.
-create or replace function steward.lock_locations_rows(organization uuid, event_types uuid[]) returns void
-language plpgsql volatile as $$
+drop function if exists steward.lock_locations_rows(uuid, uuid[]);
+create or replace function steward.lock_locations_rows(organization uuid, event_types uuid[], out ids uuid[], out kinds text[], out owners uuid[])
+language plpgsql volatile
+-- By keys, however many: no other plan could be right.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
 begin
-  perform from steward_app.event_types e where e.organization_id = organization and e.id = any(event_types)
-    order by e.id for no key update;
+  select l.ids, l.kinds, l.owners into ids, kinds, owners from steward.lock_event_types(organization, event_types) l;
   perform from steward_app.locations l
     where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'
     order by l.event_type_id, l.id for update;
@@ -125,7 +150,14 @@ end $$;
 -- fallback or the flag where nothing else is there. Call it on locked event types.
 create or replace function steward.remove_locations_rows(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
-language plpgsql volatile as $$
+language plpgsql volatile
+-- The plan is made once and hashes whatever there is: of lists of unknown length, and of tables without statistics, the
+-- planner would think too little.
+set plan_cache_mode = force_generic_plan
+set enable_nestloop = off
+set enable_seqscan = off
+set jit = off
+as $$
 #variable_conflict use_column
 declare
   facts record;
@@ -171,7 +203,7 @@ begin
     on conflict (event_type_id) do nothing returning 1),
   unflagged as (
     delete from steward.event_type_flags g using done d
-     where g.event_type_id = d.event_type_id and (d.neighbours is not null or d.fallback_id is not null)),
+     where g.event_type_id = any(event_types) and g.event_type_id = d.event_type_id and (d.neighbours is not null or d.fallback_id is not null)),
   told as (
     insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
     select organization, run, 'removed', array_agg(d.event_type_id), array_agg(d.owner_id), array_agg(d.locations), array_agg(d.cause),
@@ -179,6 +211,44 @@ begin
       from done d having count(*) > 0)
   select (select count(*) from done)::integer, (select count(*) from zoom)::integer,
          (select count(*) from fallback)::integer, (select count(*) from flag)::integer;
+end $$;
+
+-- Puts these copies back into the main app's table, and deletes them. A copy that is older than a column of that table lacks it,
+-- and the column gets its default: copies with the same columns go in together.
+create or replace function steward.put_back_rows(copies uuid[], older uuid[]) returns integer
+language plpgsql volatile as $$
+declare
+  known text[] := steward.columns_of_locations();
+  lacking text[];
+  alike uuid[];
+  columns text;
+  sources text;
+  inserted integer;
+  locations integer := 0;
+begin
+  for lacking, alike in
+    select '{}'::text[], case when older is null then copies else array(select k from unnest(copies) k where k <> all(older)) end
+    union all
+    select x.lacks, array_agg(x.id)
+      from (select a.id, array(select n from unnest(known) n where not a.content ? n) as lacks from steward.archived_locations a where a.id = any(older)) x
+     group by x.lacks
+  loop
+    -- In a record a JSON null becomes no value at all.
+    select string_agg(format('%I', c.attname), ', ' order by c.attnum),
+           string_agg(case c.attname when 'details' then 'coalesce((r).details, ''null'')' else format('(r).%I', c.attname) end, ', ' order by c.attnum)
+      into columns, sources
+      from pg_attribute c
+     where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
+       and c.attname <> all(lacking);
+    -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
+    execute format('with taken as (delete from steward.archived_locations x where x.id = any($1) returning x.content)
+                    insert into steward_app.locations (%s) select %s from (
+                      select jsonb_populate_record(null::steward_app.locations, t.content) as r from taken t offset 0) as back',
+                   columns, sources) using alike;
+    get diagnostics inserted = row_count;
+    locations := locations + inserted;
+  end loop;
+  return locations;
 end $$;
 
 -- Brings the archived locations of these event types back where they return: same id, place, details and timestamps; what
@@ -192,51 +262,23 @@ declare
   accepted bigint[] := (select f.restore_generations from steward.location_facts(organization) f);
   copies uuid[];
   types uuid[];
-  contents jsonb[];
   instead uuid[];
-  known text[];
-  lacking text[];
-  inserted integer;
-  columns text;
-  sources text;
+  older uuid[];
 begin
   event_types_done := 0; locations := 0; fallbacks := 0;
-  select array_agg(c.id), array_agg(c.event_type_id), array_agg(c.content),
-         array_agg(distinct (c.fallback ->> 'id')::uuid) filter (where c.fallback is not null)
-    into copies, types, contents, instead
+  select array_agg(c.id), array_agg(c.event_type_id), array_agg(c.fallback_id) filter (where c.fallback_id is not null),
+         array_agg(c.id) filter (where c.older)
+    into copies, types, instead, older
     from steward.returning_copies_rows(organization, event_types, accepted) c;
   if copies is null then
     return next;
     return;
   end if;
-  delete from steward.archived_locations x where x.id = any(copies);
-  delete from steward_app.locations l where l.id = any(instead);
-  get diagnostics fallbacks = row_count;
-
-  -- A copy that is older than a column of the main app lacks it: copies with the same columns go in together.
-  known := array(select c.attname::text from pg_attribute c
-                  where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped);
-  for lacking, contents in
-    select x.lacks, array_agg(x.content)
-      from (select k as content, case when k ?& known then '{}' else array(select n from unnest(known) n where not k ? n) end as lacks
-              from unnest(contents) k) x
-     group by x.lacks
-  loop
-    -- In a record a JSON null becomes no value at all.
-    select string_agg(format('%I', c.attname), ', ' order by c.attnum),
-           string_agg(case c.attname when 'details' then 'coalesce((r).details, ''null'')' else format('(r).%I', c.attname) end, ', ' order by c.attnum)
-      into columns, sources
-      from pg_attribute c
-     where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
-       and c.attname <> all(lacking);
-    -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
-    execute format('insert into steward_app.locations (%s) select %s from (
-                      select jsonb_populate_record(null::steward_app.locations, x) as r from unnest($1) as x offset 0) as back',
-                   columns, sources) using contents;
-    get diagnostics inserted = row_count;
-    locations := locations + inserted;
-  end loop;
-
+  if instead is not null then
+    delete from steward_app.locations l where l.id = any(instead);
+    get diagnostics fallbacks = row_count;
+  end if;
+  locations := steward.put_back_rows(copies, older);
   delete from steward.event_type_flags g where g.event_type_id = any(types);
   insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
   select organization, run, 'restored', array_agg(d.event_type_id), array_agg(o.owner_id), array_agg(d.n), array_agg(null::text), array_agg(false)

@@ -91,13 +91,6 @@ begin
   select * from work where todo is not null;
 end $$;
 
-create or replace function steward.lock_locations_json(organization uuid, event_types uuid[]) returns void
-language plpgsql volatile as $$
-begin
-  perform from steward_app.event_types e where e.organization_id = organization and e.id = any(event_types)
-    order by e.id for no key update;
-end $$;
-
 create or replace function steward.remove_locations_json(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
 language plpgsql volatile as $$

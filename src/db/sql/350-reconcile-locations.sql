@@ -26,7 +26,10 @@ declare
   coming uuid[];
   coming_owners uuid[];
   flagged uuid[];
-  plain uuid[];
+  held uuid[];
+  kinds text[];
+  owners uuid[];
+  flags uuid[];
   done record;
 begin
   if from_adapter not in ('rows', 'json') then
@@ -41,10 +44,11 @@ begin
   end if;
 
   sure := case facts.org_state
-    when 'disconnecting' then array(select k from unnest(have_zoom) k where k = any(event_types))
-    when 'active' then array(select k from unnest(coming_back) k where k = any(event_types))
+    when 'disconnecting' then case when have_zoom = event_types then have_zoom else array(select k from unnest(have_zoom) k where k = any(event_types)) end
+    when 'active' then case when coming_back = event_types then coming_back else array(select k from unnest(coming_back) k where k = any(event_types)) end
     else '{}' end;
   unsure := case when cardinality(sure) = 0 then event_types
+                 when sure = event_types then '{}'
                  else array(select k from unnest(event_types) k where k <> all(sure)) end;
   if cardinality(unsure) > 0 then
     if from_adapter = 'rows' then
@@ -61,22 +65,29 @@ begin
   end if;
 
   -- Whoever edited before the lock is waited for and seen by the looks after it.
-  perform steward.lock_locations(organization, from_adapter, locked);
+  select l.ids, l.kinds, l.owners into held, kinds, owners from steward.lock_locations(organization, from_adapter, locked) l;
   if facts.org_state = 'disconnecting' then
     -- What has Zoom has one question in a cascade: does somebody keep it. Not where a flag stands beside it: then
     -- somebody gave the event type a location since, and there may be more to do.
-    plain := array(select k from unnest(sure) k where not exists (select from steward.event_type_flags f where f.event_type_id = k));
-    select coalesce(array_agg(d.event_type_id), '{}'), array_agg(d.cause), array_agg(d.owner_id) into going, causes, going_owners
-      from steward.location_decisions(organization, plain) d where not d.kept;
-    locked := array(select k from unnest(locked) k where k <> all(plain));
+    flags := array(select f.event_type_id from steward.event_type_flags f where f.event_type_id = any(sure));
+    if cardinality(unsure) > 0 or cardinality(flags) > 0 then
+      select array_agg(k.id), array_agg(k.kind), array_agg(k.owner_id) into held, kinds, owners
+        from unnest(held, kinds, owners) as k (id, kind, owner_id) where k.id = any(sure) and k.id <> all(flags);
+    end if;
+    select t.going, t.causes, t.going_owners into going, causes, going_owners from steward.cascade_takes(organization, held, kinds, owners) t;
+    locked := case when cardinality(flags) = 0 and sure = locked then '{}' else array(select k from unnest(locked) k where k <> all(sure) or k = any(flags)) end;
   elsif from_adapter = 'rows' and cardinality(sure) > 0 then
     -- What a cascade took has one question as well: can somebody host it. Where it does not return and a flag stands,
     -- somebody may have given the event type a location since.
-    select array_agg(h.event_type_id), array_agg(h.owner_id) into coming, coming_owners from steward.hosted_event_types(organization, sure) h;
+    if cardinality(unsure) > 0 then
+      select array_agg(k.id), array_agg(k.kind), array_agg(k.owner_id) into held, kinds, owners
+        from unnest(held, kinds, owners) as k (id, kind, owner_id) where k.id = any(sure);
+    end if;
+    select array_agg(h.event_type_id), array_agg(h.owner_id) into coming, coming_owners from steward.hosted_event_types(organization, held, kinds, owners) h;
     select * into done from steward.restore_locations_rows(organization, run, coming, coming_owners);
     restored_event_types := done.event_types_done; restored := done.locations; fallbacks_removed := done.fallbacks;
-    locked := array(select k from unnest(locked) k
-                     where k <> all(sure) or exists (select from steward.event_type_flags f where f.event_type_id = k));
+    flags := array(select f.event_type_id from steward.event_type_flags f where f.event_type_id = any(sure));
+    locked := case when cardinality(flags) = 0 and sure = locked then '{}' else array(select k from unnest(locked) k where k <> all(sure) or k = any(flags)) end;
     coming := null;
   end if;
   if cardinality(locked) > 0 then

@@ -110,6 +110,25 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
       expect(await w.kindsOf(id)).toEqual([zoom, 'physical']);
     });
 
+    test('an event type that becomes a round robin with a host of its own, locked meanwhile, is seen as one', async () => {
+      const { w, id } = await endangered(adapter, way);
+      const personal = await w.addMember({ personal: 'connected' });
+      const edit = hold(database.another(1), async (app) => {
+        await sql`update steward_app.event_types set kind = 'round_robin', host_member_id = null where id = ${id}`.execute(
+          app,
+        );
+        await sql`insert into steward_app.event_type_hosts (event_type_id, member_id, organization_id) values (${id}, ${personal}, ${w.organizationId})`.execute(
+          app,
+        );
+      });
+      await edit.ready;
+      const chunk = database.another(1).transaction().execute(chunkOf(w));
+      await untilSomebodyWaits(w.db);
+      await edit.commit();
+      expect((await chunk).counts).toMatchObject({ removed: 0 });
+      expect(await w.kindsOf(id)).toEqual([zoom, 'physical']);
+    });
+
     test('the last neighbour that goes with the event type locked is missed: the event type is flagged', async () => {
       const { w, id } = await endangered(adapter, way);
       const edit = hold(database.another(1), async (app) => {
@@ -165,6 +184,23 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
           app,
         );
     });
+    await edit.ready;
+    const chunk = database.another(1).transaction().execute(chunkOf(w));
+    await untilSomebodyWaits(w.db);
+    await edit.commit();
+    expect((await chunk).counts).toMatchObject({ restored: 0 });
+    expect(await w.kindsOf(id)).toEqual(['physical']);
+  });
+
+  test('a host who goes with the event type locked while Zoom returns is missed: nothing returns', async () => {
+    const w = await createLocationWorld(database.db, adapter);
+    const id = await w.addEventType({ host: await w.addMember(), locations: [online, room] });
+    await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
+    await w.reconcile();
+    await w.setConnection({ state: 'active' });
+    const edit = hold(database.another(1), (app) =>
+      sql`update steward_app.event_types set host_member_id = null where id = ${id}`.execute(app),
+    );
     await edit.ready;
     const chunk = database.another(1).transaction().execute(chunkOf(w));
     await untilSomebodyWaits(w.db);

@@ -1,0 +1,15 @@
+-- Waits for edits under way on these event types, and keeps new ones waiting until the transaction ends. Gives what they say
+-- of who serves them, as it is with the lock: side by side, in the order of ids. Not "for update": that would also stop
+-- bookings that refer to an event type.
+create or replace function steward.lock_event_types(organization uuid, event_types uuid[], out ids uuid[], out kinds text[], out owners uuid[])
+language plpgsql volatile
+-- By keys, however many: no other plan could be right.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+begin
+  select array_agg(k.id), array_agg(k.kind), array_agg(k.host_member_id) into ids, kinds, owners
+    from (select e.id, e.kind, e.host_member_id from steward_app.event_types e
+           where e.organization_id = organization and e.id = any(event_types)
+           order by e.id for no key update) k;
+end $$;
