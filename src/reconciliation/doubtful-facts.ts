@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { sql, type Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import { addCounts } from './counts.ts';
-import { findDoubtful } from './doubtful-members.ts';
+import { findDoubtful, hasMoreFacts } from './doubtful-members.ts';
 import { getOrganizationFacts, type OrganizationFacts } from './organization-facts.ts';
 import { markRunProgress, type Run, type RunLease } from './run-record.ts';
 import { inSnapshot } from './snapshot.ts';
@@ -40,17 +40,11 @@ export function findDoubts(
 export const holdsFor = (doubts: Doubts, facts: OrganizationFacts): boolean => isDeepStrictEqual(doubts.facts, facts);
 
 /** Whether there is more than one chunk to look at, and anything stored to compare with. */
-export async function worthDoubting(
+export const worthDoubting = (
   trx: Transaction<DB>,
   { organizationId }: Run,
   { chunkSize }: { readonly chunkSize: number },
-): Promise<boolean> {
-  const { rows } = await sql`
-    (select from steward.member_facts where organization_id = ${organizationId} order by member_id offset ${chunkSize}::integer limit 1)`.execute(
-    trx,
-  );
-  return rows.length > 0;
-}
+): Promise<boolean> => hasMoreFacts(trx, organizationId, chunkSize);
 
 /** The whole phase of the facts in one chunk. The caller holds the organization. */
 export async function writeDoubtful(

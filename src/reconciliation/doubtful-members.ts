@@ -38,6 +38,15 @@ export async function findDoubtfulOf(
   return findDoubtful(db, { now, assumed: assumeFacts(now, assume) });
 }
 
+/** Whether facts of more members than these are stored: by key, whatever the organization's size. */
+export async function hasMoreFacts(db: Database, organizationId: string, than: number): Promise<boolean> {
+  const { rows } = await sql`
+    (select from steward.member_facts where organization_id = ${organizationId} order by member_id offset ${than}::integer limit 1)`.execute(
+    db,
+  );
+  return rows.length > 0;
+}
+
 const hasOtherRollout = (a: OrganizationFacts, b: OrganizationFacts): boolean =>
   JSON.stringify([a.rolloutGroups, a.rolloutDomains]) !== JSON.stringify([b.rolloutGroups, b.rolloutDomains]);
 

@@ -59,3 +59,10 @@ export function desiredMembers(facts: OrganizationFacts): RawBuilder<unknown> {
   return sql`steward.desired_members_under(${facts.organizationId}::uuid, null::uuid, null::uuid, ${facts.state}::text,
     ${facts.everDisconnected}::boolean, ${facts.allowOptOut}::boolean, ${facts.sharedHost}::text, ${facts.sharedHostType}::smallint)`;
 }
+
+/** The same under assumed facts, and beside each (`now_hosting`) whether they can host as things are. */
+export function desiredMembersBeside(assumed: OrganizationFacts, now: OrganizationFacts): RawBuilder<unknown> {
+  return sql`steward.desired_members_beside(${assumed.organizationId}::uuid, ${assumed.state}::text,
+    ${assumed.everDisconnected}::boolean, ${assumed.allowOptOut}::boolean, ${assumed.sharedHost}::text, ${assumed.sharedHostType}::smallint,
+    ${now.state}::text, ${now.everDisconnected}::boolean, ${now.allowOptOut}::boolean, ${now.sharedHost !== null}::boolean)`;
+}

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { firstKey, inRange } from './key-range.ts';
-import { desiredMembers, liveMembers, type OrganizationFacts } from './organization-facts.ts';
+import { desiredMembers, desiredMembersBeside, liveMembers, type OrganizationFacts } from './organization-facts.ts';
 import { compareBySets, compareWholeTables } from './planner.ts';
 import type { MemberResult } from './results.ts';
 
@@ -92,7 +92,7 @@ async function compareStored(
   assumed: OrganizationFacts,
   except: readonly string[],
 ): Promise<readonly MemberGroup[]> {
-  const present = now ? sql`left join ${desiredMembers(now)} n on n.member_id = d.member_id` : sql``;
+  const desired = now ? desiredMembersBeside(assumed, now) : desiredMembers(assumed);
   const others =
     except.length === 0 ? sql`` : sql`where not coalesce(d.member_id, s.member_id) = any(${except}::uuid[])`;
   const { rows } = await sql<MemberGroup>`
@@ -102,9 +102,9 @@ async function compareStored(
            array(select id from unnest(ids) id order by id limit ${sql.lit(examplesKept)}) as examples
       from (
         select s.effective as was_effective, s.reason as was_reason, s.hosting as was_hosting, d.reason, d.hosting,
-               ${now ? sql`n.hosting` : sql`d.hosting`} as now_hosting, c.changed, count(*) as n,
+               ${now ? sql`d.now_hosting` : sql`d.hosting`} as now_hosting, c.changed, count(*) as n,
                array_agg(coalesce(d.member_id, s.member_id)) filter (where c.changed) as ids
-          from ${desiredMembers(assumed)} d ${present}
+          from ${desired} d
           full join (select * from steward.member_connections c where c.organization_id = ${assumed.organizationId}) s on s.member_id = d.member_id
          cross join lateral (
            select d.member_id is null or s.member_id is null

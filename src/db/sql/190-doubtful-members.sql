@@ -11,8 +11,8 @@ end $$;
 -- were stored, and an address that reads like its stored key is unchanged. It names some whose facts are right (people
 -- ambiguous, matched at another address than theirs, or at that of somebody mapped), and passes over nobody whose facts are not:
 -- of two members who share an address, whoever was looked at last is one of those, and brings the other along
--- (steward.doubtful_peers). The same member may be named twice. No limit and no look-up by row in here: either would
--- keep parallel workers out.
+-- (steward.doubtful_peers). The same member may be named several times. No limit, no look-up by row and nothing aggregated in
+-- here: each would keep parallel workers out.
 create or replace function steward.doubtful_members(organization uuid, account text, rollout text, groups uuid[], domains text[])
 returns table (member_id uuid)
 language sql stable parallel safe as $$
@@ -42,13 +42,14 @@ language sql stable parallel safe as $$
         from steward.directory_users u where u.zoom_account_id = account) u on u.address_key = f.address_key
     left join (
       select k.address_key from steward.directory_lookups k where k.zoom_account_id = account) k on k.address_key = f.address_key
-    -- Of those who are mapped nothing shows that they share an address: whoever shares it with them does not know.
+    -- Of those who are mapped nothing shows that they share an address: whoever shares it with them does not know. Not distinct:
+    -- the workers would each have to find them all.
     left join (
-      select distinct k.address_key from steward.member_facts k
-       where k.organization_id = organization and k.match = 'mapping' and k.address_key is not null) mk on mk.address_key = f.address_key
+      select k.address_key from steward.member_facts k
+       where k.organization_id = organization and k.match = 'mapping') mk on mk.address_key = f.address_key and f.match <> 'mapping'
    where not coalesce(
          m.active = f.active
-     and (mk.address_key is null or f.match = 'mapping')
+     and mk.address_key is null
      and case when m.email_verified then m.email = f.address_key or steward.address_key(m.email) is not distinct from f.address_key
               else f.address_key is null end
      and f.in_rollout = case rollout
