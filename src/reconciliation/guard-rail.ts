@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import { desiredMembers, type OrganizationFacts } from './organization-facts.ts';
+import { type OrganizationFacts, storedReasons } from './organization-facts.ts';
 import { keepToHashJoins } from './planner.ts';
 
 /** When a run outside a disconnect stops and asks a person. */
@@ -23,16 +23,17 @@ export function needsApproval({ served, lost }: { served: number; lost: number }
 
 /**
  * Compares stored results with what stored facts demand. What a decided disconnect takes is not counted;
- * members who left are: a sudden hole in the main app's table is what the guard is for. One scan of each.
+ * members who left are: a sudden hole in the main app's table is what the guard is for. One scan of each,
+ * by parallel workers where Postgres has them: nobody of the run works meanwhile.
  */
 export async function weighRun(db: Database, facts: OrganizationFacts, guard: GuardRail): Promise<GuardVerdict> {
   return db.transaction().execute(async (trx) => {
     await keepToHashJoins(trx);
     const { rows } = await sql<{ served: number; lost: number }>`
     select count(*) as served,
-           count(*) filter (where coalesce(d.effective, 'none') = 'none' and d.reason is distinct from 'organization_disconnected') as lost
+           count(*) filter (where steward.rule_effective(d.reason) = 'none' and d.reason is distinct from 'organization_disconnected') as lost
       from steward.member_connections s
-      left join ${desiredMembers(facts)} d on d.member_id = s.member_id
+      left join ${storedReasons(facts)} d on d.member_id = s.member_id
      where s.organization_id = ${facts.organizationId} and s.effective <> 'none'`.execute(trx);
     const weighed = rows[0] as { served: number; lost: number };
     return { ...weighed, held: needsApproval(weighed, guard) };

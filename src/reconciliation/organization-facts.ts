@@ -66,3 +66,13 @@ export function desiredMembersBeside(assumed: OrganizationFacts, now: Organizati
     ${assumed.everDisconnected}::boolean, ${assumed.allowOptOut}::boolean, ${assumed.sharedHost}::text, ${assumed.sharedHostType}::smallint,
     ${now.state}::text, ${now.everDisconnected}::boolean, ${now.allowOptOut}::boolean, ${now.sharedHost !== null}::boolean)`;
 }
+
+/** A relation for a `from`: why each member is served or not, by the stored facts. */
+export function storedReasons({
+  organizationId,
+  state,
+  everDisconnected,
+  allowOptOut,
+}: OrganizationFacts): RawBuilder<unknown> {
+  return sql`steward.stored_reasons_under(${organizationId}::uuid, ${state}::text, ${everDisconnected}::boolean, ${allowOptOut}::boolean)`;
+}

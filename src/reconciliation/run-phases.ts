@@ -3,7 +3,7 @@ import type { DB } from '../db/schema.ts';
 import { bookingsChunk, writePersonalBookings } from './bookings-chunk.ts';
 import { addCounts, type Counts, prefixCounts } from './counts.ts';
 import { finishRun } from './finish-run.ts';
-import { inRange, lastKey } from './key-range.ts';
+import { inRange } from './key-range.ts';
 import type { LocationAdapter } from './locations-adapter.ts';
 import { locationsChunk } from './locations-apply.ts';
 import type { OrganizationFacts } from './organization-facts.ts';
@@ -54,41 +54,6 @@ async function count(trx: Transaction<DB>, query: ReturnType<typeof sql<{ n: num
 }
 
 /**
- * The key in the middle of those a phase has left behind its cursor; null where fewer than `least` are left. By place and not
- * by value, as ids may be ordered by time. Reads an index, in the worst case all that is left of the organization.
- */
-export async function findMiddle(
-  trx: Transaction<DB>,
-  { table, column }: PhaseKeys,
-  {
-    organizationId,
-    after,
-    left,
-    least,
-  }: {
-    readonly organizationId: string;
-    readonly after: string;
-    /** how many are left; null: to be counted */
-    readonly left: number | null;
-    readonly least: number;
-  },
-): Promise<string | null> {
-  await keepToIndexes(trx);
-  const key = sql.ref(column);
-  // Pairs alone, as in write_member_chunk.
-  const behind = sql`
-    from ${sql.table(table)} where (organization_id, ${key}) > (${organizationId}::uuid, ${after}::uuid)
-                               and (organization_id, ${key}) <= (${organizationId}::uuid, ${lastKey}::uuid)`;
-  const number = left ?? (await count(trx, sql`select count(*) as n ${behind}`));
-  if (number < least) return null;
-  const { rows } = await sql<{ middle: string }>`
-    select ${key} as middle ${behind} order by organization_id, ${key} limit 1 offset ${Math.floor(number / 2)}`.execute(
-    trx,
-  );
-  return rows[0]?.middle ?? null;
-}
-
-/**
  * Facts of members by ranges of their ids; facts of ids that are no members any more come along in the range. Where
  * nobody weighs the run between facts and results (see `PhaseRequest.alsoResults`), the results are written in the same pass.
  */
@@ -121,11 +86,15 @@ const membersPhase: Phase = {
   keys: () => ({ table: 'steward.member_facts', column: 'member_id' }),
   async chunk(trx, { run, facts, limit, upTo }) {
     await keepToIndexes(trx);
+    const page = sql`
+      from steward.member_facts
+     where organization_id = ${run.organizationId} and ${inRange(sql.ref('member_id'), { after: run.cursor, upTo })}`;
     const { rows } = await sql<{ last: string | null; n: number }>`
-      select max(member_id::text)::uuid as last, count(*) as n
-        from (select member_id from steward.member_facts
-               where organization_id = ${run.organizationId} and ${inRange(sql.ref('member_id'), { after: run.cursor, upTo })}
-               order by member_id limit ${limit}) page`.execute(trx);
+      with last as materialized (select member_id ${page} order by member_id offset ${limit - 1}::integer limit 1)
+      select (select member_id from last) as last,
+             case when exists (select from last) then ${limit}::integer else (select count(*) ${page}) end as n`.execute(
+      trx,
+    );
     const { last, n } = rows[0] as { last: string | null; n: number };
     const next = n < limit ? null : last;
     const range = { after: run.cursor, upTo: next ?? upTo };

@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.ts';
+import { findMiddle } from './find-middle.ts';
 import { insertLane } from './run-lanes.ts';
-import { findMiddle, phases } from './run-phases.ts';
+import { phases } from './run-phases.ts';
 import { getRun, lockRun, markRunProgress, type PhaseProgress, type RunLease } from './run-record.ts';
 
 /** A phase is split while so many chunks are left; fewer are not worth another transaction. */

@@ -20,6 +20,11 @@ test.each([
     'the results of a range',
     `select * from steward.desired_members_under(${org}, null, null, 'active', false, true, 'host', 2::smallint)`,
   ],
+  [
+    'the results of an organization under other facts, and as it is',
+    `select * from steward.desired_members_beside(${org}, 'disconnecting', true, true, 'host', 2::smallint, 'active', false, true, true)`,
+  ],
+  ['the stored reasons', `select * from steward.stored_reasons_under(${org}, 'active', false, true)`],
   ['the results of an organization', `select * from steward.desired_members(${org})`],
   ['live facts', `select * from steward.live_facts(${org}, ${ids})`],
   [
@@ -32,7 +37,9 @@ test.each([
   ],
   ['an organization’s facts', `select * from steward.organization_facts(${org})`],
 ])('%s: every rule is part of the plan, none is a call', async (_, statement) => {
-  const calls = (await planOf(statement)).match(/steward\.(rule_|live_|desired_|organization_facts|address_key\()\w*/g);
+  const calls = (await planOf(statement)).match(
+    /steward\.(rule_|live_|desired_|stored_|organization_facts|address_key\()\w*/g,
+  );
   expect(calls ?? []).toEqual([]);
 });
 

@@ -18,6 +18,15 @@ begin
   if exists (select from steward.member_connections c where c.organization_id = organization and steward.rule_takes_zoom(c.reason)) then
     return true;
   end if;
+  -- Who serves and is no member, whoever's event type it is: as a rule nobody, and the members are hashed once for both.
+  if not exists (
+    select from (
+      select e.host_member_id as member_id from steward_app.event_types e where e.organization_id = organization and e.host_member_id is not null
+      union all
+      select h.member_id from steward_app.event_type_hosts h where h.organization_id = organization) s
+     where not exists (select from steward_app.members m where m.organization_id = organization and m.id = s.member_id)) then
+    return false;
+  end if;
   if exists (select from steward_app.event_types e
               where e.organization_id = organization and e.host_member_id is not null
                 and not exists (select from steward_app.members m where m.organization_id = organization and m.id = e.host_member_id)) then
