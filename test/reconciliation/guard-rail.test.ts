@@ -1,0 +1,47 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { defaultGuardRail, weighRun } from '../../src/reconciliation/guard-rail.ts';
+import { desiredMembers, getOrganizationFacts } from '../../src/reconciliation/organization-facts.ts';
+import { useDatabase } from '../support/database.ts';
+import { fillOrganization } from './support/fill-organization.ts';
+import { reconcileAll } from './support/play-runs.ts';
+
+const database = useDatabase();
+
+test('the guard rail weighs what the results would be written as, whatever takes Zoom', async () => {
+  const { db } = database;
+  const org = await fillOrganization(db, 40);
+  await reconcileAll(db, org);
+  const store = (what: string, places: string) =>
+    sql`
+      with numbered as (
+        select f.member_id, row_number() over (order by f.member_id) as place
+          from steward.member_facts f where f.organization_id = ${org.organizationId})
+      update steward.member_facts f set ${sql.raw(what)} from numbered n
+       where n.member_id = f.member_id and n.place in (${sql.raw(places)})`.execute(db);
+  await store('opted_out = true', '1, 2, 3, 4, 5, 6, 7');
+  await store('in_rollout = false', '8, 9, 10');
+  await store('active = false', '11, 12');
+  await store("personal = 'broken'", '13, 14');
+  await sql`
+    delete from steward.member_facts where member_id = (
+      select member_id from steward.member_facts where organization_id = ${org.organizationId} order by member_id offset 20 limit 1)`.execute(
+    db,
+  );
+  const facts = await getOrganizationFacts(db, org.organizationId);
+  const lost = new Set<number>();
+  for (const state of ['active', 'interrupted', 'disconnecting', 'none'] as const)
+    for (const allowOptOut of [false, true])
+      for (const everDisconnected of [false, true]) {
+        const under = { ...facts, state, allowOptOut, everDisconnected };
+        const { rows } = await sql<{ served: number; lost: number }>`
+          select count(*) as served,
+                 count(*) filter (where coalesce(d.effective, 'none') = 'none' and d.reason is distinct from 'organization_disconnected') as lost
+            from steward.member_connections s left join ${desiredMembers(under)} d on d.member_id = s.member_id
+           where s.organization_id = ${org.organizationId} and s.effective <> 'none'`.execute(db);
+        const weighed = await weighRun(db, under, defaultGuardRail);
+        expect(weighed).toMatchObject(rows[0] as object);
+        lost.add(weighed.lost);
+      }
+  expect(lost.size).toBeGreaterThan(3);
+});
