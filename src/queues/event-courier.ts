@@ -68,7 +68,7 @@ export function createEventCourier({
   const round = async (): Promise<boolean> => {
     const sequenced = await sequenceEvents(db, sequencedAtOnce);
     const offered = await offer();
-    return sequenced === sequencedAtOnce || offered === organizationsAtOnce;
+    return sequenced >= sequencedAtOnce || offered === organizationsAtOnce;
   };
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {

@@ -24,7 +24,7 @@ const tell = (
     );
 
 beforeEach(async () => {
-  await sql`truncate steward.events, steward.event_streams, steward.event_sums`.execute(database.db);
+  await sql`truncate steward.events, steward.event_streams, steward.event_sums, steward.event_batches, steward.event_hours`.execute(database.db);
 });
 
 /** That somebody waits for a lock. */

@@ -31,10 +31,18 @@ begin
     delete from steward.event_sums s
      where s.ctid = any(array(select ctid from steward.event_sums where until <= (select steward.now()) order by until limit most))
     returning s.organization_id, s.type, s.owner_id),
+  closed_together as (
+    delete from steward.event_hours h
+     where h.ctid = any(array(select ctid from steward.event_hours where until <= (select steward.now()) order by until limit most / 10))
+    returning h.organization_id, h.type, h.owners),
+  over as (
+    select * from closed
+    union all
+    select t.organization_id, t.type, o.owner_id from closed_together t cross join lateral unnest(t.owners) as o (owner_id)),
   -- By key for each hour: of a mass change that was held back others wait as well, one for each owner.
   held as materialized (
     select e.*, c.owner_id, k.by_owner, k.summed_as, count(*) over (partition by c.organization_id, c.type, c.owner_id) as n
-      from closed c
+      from over c
       join steward.summed_events() k using (type)
      cross join lateral (
        select h.ctid as row, h.seq, h.organization_id, h.type, h.subject_id, h.data, h.created_at from steward.events h
@@ -54,7 +62,7 @@ begin
                         when bool_and(jsonb_typeof(each.value) = 'array')
                         then (select coalesce(jsonb_agg(entry), '[]') from (
                                 select distinct entry from unnest(array_agg(each.value)) list, jsonb_array_elements(list) entry limit 100) entries)
-                        else (array_agg(each.value order by h.seq desc))[1] end as value
+                        else (array_agg(each.value order by h.created_at desc, h.seq desc))[1] end as value
               from held h cross join lateral jsonb_each(h.data) each
              where h.n > 1
              group by h.organization_id, h.type, h.owner_id, each.key) f
