@@ -22,9 +22,10 @@ begin
   -- Of others that were told much at once: those in the same range.
   hours as materialized (
     select h.type, o.owner_id, h.until
-      from (select type, min(bucket) as first, max(bucket) as last from told group by type) r
+      from (select 'locations.' || change as type from taken union all select 'event_type.needs_location') k
+     cross join (select min(bucket) as first, max(bucket) as last from told) r
      cross join lateral (select * from steward.event_hours h
-                          where h.organization_id = organization and h.type = r.type and h.bucket between r.first and r.last offset 0) h
+                          where h.organization_id = organization and h.type = k.type and h.bucket between r.first and r.last offset 0) h
      cross join lateral unnest(h.owners) as o (owner_id)),
   judged as materialized (
     select t.*, coalesce(s.until, h.until) as until
