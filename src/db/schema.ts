@@ -338,6 +338,48 @@ export interface DomainEquivalencesTable {
   created_at: Timestamp;
 }
 
+/** Changes of locations by a mass change, some owners a row and all of an owner in one, until their events get positions: then those are written, once. The arrays run in step. */
+export interface EventBatchesTable {
+  /** The organization. What it wrote later waits until these have their positions. */
+  organization_id: string;
+  /** Place in the order of writing, among those of steward.events. */
+  seq: number;
+  /** As in untold_location_changes. */
+  change: string;
+  /** Run that changed all of them; null: several, see run_ids. */
+  run_id: string | null;
+  /** Why all of them were removed; null: see causes. */
+  cause: string | null;
+  /** As in untold_location_changes. */
+  event_type_ids: string[];
+  /** As in untold_location_changes. */
+  owner_member_ids: string[];
+  /** As in untold_location_changes. */
+  locations: number[];
+  /** As in untold_location_changes. */
+  needs_location: boolean[];
+  /** Which run changed each. */
+  run_ids: string[] | null;
+  /** Why each was removed. */
+  causes: string[] | null;
+  /** When it was told. */
+  created_at: Timestamp;
+}
+
+/** As event_sums, for owners that a mass change told at once: each is in one of the two, or in none. */
+export interface EventHoursTable {
+  /** The organization. */
+  organization_id: string;
+  /** Kind of event: one of which a single one goes within an hour. */
+  type: string;
+  /** steward.owner_bucket of the owners. */
+  bucket: number;
+  /** Until when whatever follows is held back, to go as one event then. */
+  until: Timestamp;
+  /** Owners it was told to; zeros: those without owner. */
+  owners: string[];
+}
+
 /** How far the main app has taken the events of an organization, and what it was offered on the queue. */
 export interface EventStreamsTable {
   /** The organization. */
@@ -1245,6 +1287,8 @@ export interface DB {
   'steward.directory_staging': DirectoryStagingTable;
   'steward.directory_users': DirectoryUsersTable;
   'steward.domain_equivalences': DomainEquivalencesTable;
+  'steward.event_batches': EventBatchesTable;
+  'steward.event_hours': EventHoursTable;
   'steward.event_streams': EventStreamsTable;
   'steward.event_sums': EventSumsTable;
   'steward.event_type_flags': EventTypeFlagsTable;

@@ -24,8 +24,47 @@ const tell = (
     );
 
 beforeEach(async () => {
-  await sql`truncate steward.events, steward.event_streams, steward.event_sums, steward.event_batches, steward.event_hours`.execute(database.db);
+  await sql`truncate steward.events, steward.event_streams, steward.event_sums, steward.event_batches, steward.event_hours`.execute(
+    database.db,
+  );
 });
+
+type Change = {
+  readonly owner: string | null;
+  readonly eventTypeId?: string;
+  readonly locations?: number;
+  readonly cause?: string;
+  readonly empty?: boolean;
+};
+
+/** What a chunk of a run did to locations, before it is told. */
+async function change(db: Database, organizationId: string, kind: string, runId: string, changes: readonly Change[]) {
+  const list = changes.map(({ owner, eventTypeId = randomUUID(), locations = 1, cause = null, empty = false }) => ({
+    ...{ owner, id: eventTypeId, locations, cause, empty },
+  }));
+  await sql`
+    insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
+    select ${organizationId}, ${runId}, ${kind}, array_agg(id), array_agg(owner), array_agg(locations), array_agg(cause), array_agg(empty)
+      from jsonb_to_recordset(${JSON.stringify(list)}::jsonb) as c (id uuid, owner uuid, locations integer, cause text, empty boolean)`.execute(
+    db,
+  );
+}
+
+/** Tells it as a mass change, in small batches. */
+const tellBatches = async (db: Database, organizationId: string): Promise<void> => {
+  await sql`select steward.tell_location_changes(${organizationId}, null, 0, 4)`.execute(db);
+};
+const tellMass = async (db: Database, organizationId: string, owners: readonly (string | null)[], kind = 'removed') => {
+  await change(
+    db,
+    organizationId,
+    kind,
+    randomUUID(),
+    [...owners, ...owners].map((owner) => ({ owner })),
+  );
+  await tellBatches(db, organizationId);
+};
+const batchesLeft = async (db: Database) => (await sql`select from steward.event_batches`.execute(db)).rows.length;
 
 /** That somebody waits for a lock. */
 async function waiting(db: Database): Promise<void> {
@@ -83,7 +122,8 @@ describe('positions', () => {
     const organizations = Array.from({ length: 20 }, () => randomUUID()).sort();
     for (const organizationId of organizations) await tell(db, organizationId, 'run.finished');
     await sequenceEvents(db, 100);
-    for (const organizationId of organizations) await tell(db, organizationId, 'run.finished');
+    for (const [n, organizationId] of organizations.entries())
+      await (n % 2 === 0 ? tell(db, organizationId, 'run.finished') : tellMass(db, organizationId, [randomUUID()]));
     const placer = database.another(1);
     const placed = await db.transaction().execute(async (trx) => {
       await sql`select from steward.event_streams where organization_id = ${organizations[0]} for update`.execute(trx);
@@ -286,5 +326,158 @@ describe('mass changes', () => {
     const summed = (await events().read()).slice(20);
     expect(summed).toMatchObject([{ type: 'members.connection_changed', subjectId: null, data: { changed: 130 } }]);
     expect(summed[0]!.data['memberIds']).toEqual(members.slice(20, 120));
+  });
+});
+
+describe('mass changes in batches', () => {
+  it('say what single events say', async () => {
+    const { db } = database;
+    const [singly, batched] = [randomUUID(), randomUUID()];
+    const owners = [null, ...Array.from({ length: 30 }, () => randomUUID())];
+    const [first, second] = [randomUUID(), randomUUID()];
+    const some = (n: number, of: Omit<Change, 'owner'> = {}) =>
+      Array.from({ length: n }, (_, i) => ({
+        owner: owners[(i * 7) % owners.length]!,
+        eventTypeId: randomUUID(),
+        ...of,
+      }));
+    const chunks: [string, string, Change[]][] = [
+      ['removed', first, some(60, { cause: 'opted_out' })],
+      ['removed', first, some(9, { cause: 'not_in_rollout', empty: true })],
+      ['restored', first, some(40, { locations: 2 })],
+      ['removed', second, [...some(20, { cause: 'opted_out' }), ...some(5, { cause: 'opted_out', locations: 0 })]],
+      ['added', second, some(12)],
+    ];
+    const told = async (organizationId: string, most: number) => {
+      for (const [kind, runId, changes] of chunks) await change(db, organizationId, kind, runId, changes);
+      await sql`select steward.tell_location_changes(${organizationId}, null, ${most}, 10)`.execute(db);
+      const batches = await batchesLeft(db);
+      while ((await sequenceEvents(db, 100)) > 0);
+      // Within a chunk they have no order.
+      const { rows } = await sql<{ type: string; subject_id: string | null; data: Record<string, unknown> }>`
+        select type, subject_id, data || jsonb_build_object('eventTypeIds', (select jsonb_agg(id order by id) from jsonb_array_elements(data -> 'eventTypeIds') id)) as data
+          from steward.events where organization_id = ${organizationId} and position is not null
+         order by type, subject_id`.execute(db);
+      return { batches, rows };
+    };
+    const one = await told(singly, 1_000);
+    const many = await told(batched, 0);
+    expect(one.batches).toBe(0);
+    expect(many.batches).toBeGreaterThan(20);
+    expect(many.rows).toEqual(one.rows);
+    expect(one.rows.length).toBeGreaterThan(owners.length);
+    // The last run that had to do with it, and the last position.
+    const later = new Set(chunks[3]![2].map(({ owner }) => owner));
+    const removed = many.rows.filter(({ type }) => type === 'locations.removed');
+    expect(removed.map(({ data }) => data['runId'])).toEqual(
+      removed.map(({ subject_id }) => (later.has(subject_id) ? second : first)),
+    );
+    const { rows: streams } = await sql<{ newest: number; last: number }>`
+      select s.newest, (select max(e.position) from steward.events e where e.organization_id = s.organization_id) as last
+        from steward.event_streams s`.execute(db);
+    expect(streams.map(({ newest }) => newest)).toEqual(streams.map(({ last }) => last));
+  });
+
+  it('are told once each, by whom ever and however often a round is broken off', async () => {
+    const { db } = database;
+    const organizationId = randomUUID();
+    const owners = Array.from({ length: 60 }, () => randomUUID());
+    await tellMass(db, organizationId, owners);
+    const before = await batchesLeft(db);
+    await db
+      .transaction()
+      .execute(async (trx) => {
+        await sequenceEvents(trx, 10);
+        expect(await batchesLeft(trx)).toBeLessThan(before);
+        throw new Error('the server fails');
+      })
+      .catch(() => {});
+    expect(await batchesLeft(db)).toBe(before);
+    expect(await types()).toEqual([]);
+    while ((await batchesLeft(db)) > 0) await Promise.all(Array.from({ length: 4 }, () => sequenceEvents(db, 5)));
+    const read = await events().read();
+    expect(read.map(({ subjectId }) => subjectId).sort()).toEqual([...owners].sort());
+    expect(read.map(({ data }) => data['eventTypes'])).toEqual(owners.map(() => 2));
+  });
+
+  it('come after what was written before and before what was written later, and let other organizations pass', async () => {
+    const { db } = database;
+    const [mass, other] = [randomUUID(), randomUUID()];
+    await tell(db, mass, 'connection.disconnecting');
+    await db.transaction().execute(async (trx) => {
+      await change(
+        trx as never,
+        mass,
+        'removed',
+        randomUUID(),
+        Array.from({ length: 40 }, () => ({ owner: randomUUID() })),
+      );
+      await tellBatches(trx as never, mass);
+      await insertEvent(trx, { organizationId: mass, type: 'run.finished' });
+    });
+    await tell(db, other, 'connection.interrupted');
+    await sequenceEvents(db, 2);
+    expect(await types()).toEqual(['connection.disconnecting', 'connection.interrupted']);
+    await sequenceEvents(db, 1);
+    await tell(db, other, 'connection.resumed');
+    await tell(db, mass, 'connection.disconnected');
+    await sequenceEvents(db, 1);
+    expect((await types()).at(-1)).toBe('connection.resumed');
+    while ((await sequenceEvents(db, 1)) > 0);
+    const ofMass = (await events().read({ organizationId: mass })).map(({ type }) => type);
+    expect(ofMass).toEqual([
+      'connection.disconnecting',
+      ...Array.from({ length: 40 }, () => 'locations.removed'),
+      'run.finished',
+      'connection.disconnected',
+    ]);
+    const { rows } = await sql<{ newest: number; last: number }>`
+      select (select newest from steward.event_streams where organization_id = ${mass}) as newest,
+             (select max(position) from steward.events where organization_id = ${mass}) as last`.execute(db);
+    expect(rows[0]!.newest).toBe(rows[0]!.last);
+  });
+
+  it('are held back, and hold back, for the hour of each owner, whoever was told before', async () => {
+    const { db } = database;
+    const organizationId = randomUUID();
+    const [single, owner, late] = [randomUUID(), randomUUID(), randomUUID()];
+    const place = async () => {
+      while ((await sequenceEvents(db, 100)) > 0);
+      return (await events().read({ limit: 1_000 })).map(({ subjectId }) => subjectId);
+    };
+    await tell(db, organizationId, 'locations.removed', { eventTypes: 1 }, single);
+    expect(await place()).toEqual([single]);
+    await tellMass(db, organizationId, [single, owner, null]);
+    expect((await place()).slice(1).sort()).toEqual([owner, null].sort());
+    await tellMass(db, organizationId, [single, owner, null, late]);
+    // Written while the batch waits: it was said last, although it is placed with a smaller number.
+    await tell(db, organizationId, 'locations.removed', { eventTypes: 5, runId: 'last' }, owner);
+    expect((await place()).slice(3)).toEqual([late]);
+    await tellMass(db, organizationId, [owner], 'restored');
+    expect((await place()).length).toBe(5);
+    await advanceClock(db, '61 minutes');
+    await place();
+    const summed = (await events().read({ limit: 1_000 })).slice(5);
+    expect(new Map(summed.map(({ subjectId, data }) => [subjectId, [data['eventTypes'], data['summed']]]))).toEqual(
+      new Map<string | null, unknown>([
+        [single, [4, 2]],
+        [owner, [7, 2]],
+        [null, [2, undefined]],
+      ]),
+    );
+    expect(summed.find(({ subjectId }) => subjectId === owner)!.data['runId']).toBe('last');
+    const { rows } = await sql`select from steward.event_hours where until <= steward.now()`.execute(db);
+    expect(rows).toEqual([]);
+  });
+
+  it('are of kinds of which one goes to an owner within an hour', async () => {
+    const { rows } = await sql<{ type: string }>`
+      select type from steward.summed_events() where by_owner and at_once = 1 order by type`.execute(database.db);
+    expect(rows.map(({ type }) => type)).toEqual([
+      'event_type.needs_location',
+      'locations.added',
+      'locations.removed',
+      'locations.restored',
+    ]);
   });
 });

@@ -164,6 +164,26 @@ test('events get their positions in order, and nobody reads all that wait for th
   );
   expect(tooMuch(await recordPlans(url, place), 3 * chunk)).toEqual([]);
 
+  // Of a mass change that waits in batches a round reads one, and of the hours that run those of its owners.
+  while ((await sequenceEvents(db, 50 * chunk)) > 0);
+  const tellMass = async (change: string) => {
+    await sql`
+      insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
+      select ${small.organizationId}, gen_random_uuid(), ${change}, array_agg(gen_random_uuid()), array_agg(gen_random_uuid()), array_agg(1), array_agg(null::text), array_agg(false)
+        from generate_series(1, ${25 * chunk})`.execute(db);
+    await sql`select steward.tell_location_changes(${small.organizationId}, null, 0, ${chunk})`.execute(db);
+  };
+  await tellMass('added');
+  while ((await sequenceEvents(db, 50 * chunk)) > 0);
+  await tellMass('added');
+  // What was placed singly above has left its entries in the index of those that wait.
+  await sql`vacuum (analyze) steward.events, steward.event_hours, steward.event_batches`.execute(db);
+  const placeOne = async (one: Database) => {
+    await sql`select steward.now()`.execute(one);
+    await sequenceEvents(one, 1);
+  };
+  expect(tooMuch(await recordPlans(url, placeOne), 6 * chunk)).toEqual([]);
+
   // Of what one organization was told since ever, its next batch is what it has not taken.
   while ((await sequenceEvents(db, 50 * chunk)) > 0);
   const { rows } = await sql<{ last: number }>`select max(position) as last from steward.events`.execute(db);

@@ -60,7 +60,7 @@ afterEach(async () => {
 const swept = [
   ...['candidates', 'connect_attempts', 'connect_links', 'org_connections', 'grants', 'client_states', 'directories'],
   ...['directory_users', 'directory_lookups', 'hints', 'webhook_receipts', 'runs', 'outbox', 'events', 'audit_log'],
-  ...['event_streams', 'event_sums', 'installation', 'switches'],
+  ...['event_streams', 'event_sums', 'event_batches', 'event_hours', 'installation', 'switches'],
 ];
 
 /** Nothing of the scenarios before is left, and it is now. */

@@ -33,7 +33,7 @@ begin
     returning s.organization_id, s.type, s.owner_id),
   closed_together as (
     delete from steward.event_hours h
-     where h.ctid = any(array(select ctid from steward.event_hours where until <= (select steward.now()) order by until limit most / 10))
+     where h.ctid = any(array(select ctid from steward.event_hours where until <= (select steward.now()) order by until limit greatest(most / 10, 1)))
     returning h.organization_id, h.type, h.owners),
   over as (
     select * from closed
