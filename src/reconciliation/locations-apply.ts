@@ -90,8 +90,8 @@ export async function reconcileEventTypes(
 
 /**
  * Writes the events of what runs did to locations, one an owner and kind of change; an organization run calls it
- * without `runId` when it finishes, so that what superseded runs did is told as well.
- * @returns events written
+ * without `runId` when it finishes, so that what superseded runs did is told as well. Many wait in batches for their positions.
+ * @returns changes told
  */
 export async function tellLocationChanges(
   trx: Transaction<DB>,
