@@ -456,6 +456,8 @@ describe('mass changes in batches', () => {
     await tellMass(db, organizationId, [owner], 'restored');
     expect((await place()).length).toBe(5);
     await advanceClock(db, '61 minutes');
+    // Some hundred hours are closed a round.
+    for (let n = 0; n < 7; n += 1) await sequenceEvents(db, 100);
     await place();
     const summed = (await events().read({ limit: 1_000 })).slice(5);
     expect(new Map(summed.map(({ subjectId, data }) => [subjectId, [data['eventTypes'], data['summed']]]))).toEqual(
@@ -468,6 +470,17 @@ describe('mass changes in batches', () => {
     expect(summed.find(({ subjectId }) => subjectId === owner)!.data['runId']).toBe('last');
     const { rows } = await sql`select from steward.event_hours where until <= steward.now()`.execute(db);
     expect(rows).toEqual([]);
+  });
+
+  it('have an hour for each kind that they tell', async () => {
+    const { db } = database;
+    const [organizationId, owner] = [randomUUID(), randomUUID()];
+    await tell(db, organizationId, 'event_type.needs_location', {}, owner);
+    while ((await sequenceEvents(db, 100)) > 0);
+    await change(db, organizationId, 'removed', randomUUID(), [{ owner, empty: true }]);
+    await tellBatches(db, organizationId);
+    while ((await sequenceEvents(db, 100)) > 0);
+    expect(await types()).toEqual(['event_type.needs_location', 'locations.removed']);
   });
 
   it('are of kinds of which one goes to an owner within an hour', async () => {
