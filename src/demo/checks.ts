@@ -292,6 +292,7 @@ export const checks: readonly Check[] = [
             union all select 'events', bundle.content
               from generate_series(0, (select coalesce(max(seq), 0) / 1000 from steward.events)) n
              cross join lateral (select string_agg(e::text, ' ') as content from steward.events e where e.seq between n * 1000 and n * 1000 + 999) bundle
+            union all select 'batches of events', b::text from steward.event_batches b
             union all select 'audit', a::text from steward.audit_log a union all select 'runs', r::text from steward.runs r
             union all select 'candidates', c::text from steward.candidates c union all select 'attempts', a::text from steward.connect_attempts a
             union all select 'links', l::text from steward.connect_links l union all select 'grants', g::text from steward.grants g
