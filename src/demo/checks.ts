@@ -253,7 +253,7 @@ export const checks: readonly Check[] = [
     name: 'everything came back',
     at: 'restored',
     says: 'every Zoom location is back with its id, place, details and timestamps',
-    sql: `select b.id from story.zoom_before b left join steward_app.locations l on l.id = b.id
+    sql: `select b.id from story.zoom_before b left join steward_app.locations l on l.id = b.id and l.kind = 'zoom_conference'
            where ${valuesOf('l')} is distinct from b.print
              and not exists (select from story.not_restorable n where n.event_type_id = b.event_type_id)
           union all select a.id from steward_app.locations a where kind = 'zoom_conference' and not exists (select from story.zoom_before b where b.id = a.id)`,
@@ -288,10 +288,10 @@ export const checks: readonly Check[] = [
     says: 'no link, state, code, access or refresh token in outbox, events, audit, runs, links, attempts, candidates, grants or the queue on Postgres',
     sql: `select place from (
             select 'outbox' as place, o::text as content from steward.outbox o
-            -- Many events a text: to look for many secrets in each of a million events takes six times as long.
+            -- What is text of them, many a text: to look for many secrets in each of a million takes six times as long.
             union all select 'events', bundle.content
               from generate_series(0, (select coalesce(max(seq), 0) / 1000 from steward.events)) n
-             cross join lateral (select string_agg(e::text, ' ') as content from steward.events e where e.seq between n * 1000 and n * 1000 + 999) bundle
+             cross join lateral (select string_agg(e.type || e.data, ' ') as content from steward.events e where e.seq between n * 1000 and n * 1000 + 999) bundle
             union all select 'batches of events', b::text from steward.event_batches b
             union all select 'audit', a::text from steward.audit_log a union all select 'runs', r::text from steward.runs r
             union all select 'candidates', c::text from steward.candidates c union all select 'attempts', a::text from steward.connect_attempts a
@@ -336,7 +336,7 @@ export const snapshots: Snapshots = {
     'vacuum (analyze) steward_app.locations',
     `
     create table story.location_sums_before as
-      select kind, count(*) as n, sum(${valuesOf('l')}) as prints from steward_app.locations l group by 1;
+      select kind, count(*) as n, sum(${valuesOf('l')}) filter (where ${others}) as prints from steward_app.locations l group by 1;
     create unlogged table story.zoom_before as
       select id, event_type_id, position, ${valuesOf('l')} as print from steward_app.locations l where kind = 'zoom_conference';
     analyze story.zoom_before`,

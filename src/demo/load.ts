@@ -14,7 +14,7 @@ export async function load(
 ): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const run = (text: string) => sql.raw(text).execute(trx);
-    await run(`set local maintenance_work_mem = '256MB'; set local work_mem = '64MB'; set local jit = off`);
+    await run(`set local maintenance_work_mem = '1GB'; set local work_mem = '64MB'; set local jit = off`);
     if (tables.length > 0) await run(`truncate ${tables.join(', ')}`);
     const keys = await sql<{ table: string; name: string; definition: string }>`
       select conrelid::regclass::text as table, quote_ident(conname) as name, pg_get_constraintdef(oid) as definition
