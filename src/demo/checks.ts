@@ -334,12 +334,14 @@ export const checks: readonly Check[] = [
 export const snapshots: Snapshots = {
   ofLocations: [
     'vacuum (analyze) steward_app.locations',
-    `
-    create table story.location_sums_before as
-      select kind, count(*) as n, sum(${valuesOf('l')}) filter (where ${others}) as prints from steward_app.locations l group by 1;
-    create unlogged table story.zoom_before as
+    // How many there are of each is the story's word, not the table's: scenes that touch none may have begun.
+    `create table story.location_sums_before as
+      select kind, (select count(*) from story.event_types e where e.has_zoom or kind <> 'zoom_conference') as n, prints
+        from (values ('physical'), ('zoom_conference'), ('outbound_call')) k (kind)
+        left join (select kind, sum(${valuesOf('l')}) as prints from steward_app.locations l where ${others} group by 1) s using (kind)`,
+    `create unlogged table story.zoom_before as
       select id, event_type_id, position, ${valuesOf('l')} as print from steward_app.locations l where kind = 'zoom_conference';
-    analyze story.zoom_before`,
+     analyze story.zoom_before`,
   ],
   ofTheRest: [
     `vacuum (analyze) steward_app.organizations, steward_app.members, steward_app.personal_connections,

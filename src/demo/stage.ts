@@ -84,15 +84,15 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     if (redis) stack.add('Redis', () => redis.stop());
 
     const setup = createDatabase({ url: databaseUrl, max: 4 });
-    let filled: Promise<void> | undefined;
+    let remembered: Promise<void> | undefined;
     stack.add('what fills the world', async () => {
-      await filled?.catch(() => {});
+      await remembered?.catch(() => {});
       await setup.destroy();
     });
     await migrateReferenceApp(setup);
     await migrateAll(setup, { databaseUrl: new Secret(databaseUrl), queue, queuePrefix: 'demo' });
     const world = await seedWorld(setup, { members, seed }, snapshots);
-    filled = world.filled;
+    remembered = world.remembered;
 
     const zoom = await startSimulator({
       profile: 'cruel',

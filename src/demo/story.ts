@@ -233,7 +233,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       async play() {
         const candidate = await waiting();
         // Nothing before asked for a location.
-        await world.filled;
+        await world.located;
         await steward.confirmConnection({ by: owner, candidateId: candidate.id });
         await inState('active');
         const last = await memberOf(`zoom = 'licensed' and not personal and i > ${world.members - 100}`);
@@ -253,6 +253,7 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       moment: 'fanned_out',
       async play() {
         const counts = await followRun();
+        await world.remembered;
         const { rows } = await sql<{ hosting: string; n: number }>`
           select hosting, count(*) as n from steward.member_connections where effective = 'organization' group by 1 order by 2 desc`.execute(
           db,

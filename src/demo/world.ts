@@ -14,8 +14,10 @@ export type World = WorldSize & {
   readonly organizationId: string;
   readonly ownerId: string;
   readonly name: string;
-  /** Resolves when the locations are there as well, and what is remembered of them: most of what a world takes. */
-  readonly filled: Promise<void>;
+  /** Resolves when the locations are there as well: most of what a world takes. */
+  readonly located: Promise<void>;
+  /** Resolves when checks of locations can be asked: what is remembered of them is there. */
+  readonly remembered: Promise<void>;
 };
 
 /** With fewer the shared event types would have the same host twice. */
@@ -90,7 +92,7 @@ const zoomKind = `case
     when ${place} between 15 and 24 then 'basic'
     else 'licensed' end`;
 
-/** What is remembered of a world before anything happens to it: statements that run once their tables are filled, side by side. */
+/** What is remembered of a world before a scene changes it: statements that run once their tables are filled, side by side. */
 export type Snapshots = { readonly ofLocations: readonly string[]; readonly ofTheRest: readonly string[] };
 
 /**
@@ -137,7 +139,7 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
         .execute(trx);
     }),
   ]);
-  const locations = load(db, ['steward_app.locations'], async (trx) => {
+  const located = load(db, ['steward_app.locations'], async (trx) => {
     await sql.raw(locationsSql).execute(trx);
     await sql
       .raw(`
@@ -145,7 +147,8 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
       select id, event_type_id, ${organization}, position, kind, details from story.locations`)
       .execute(trx);
     await wrote(trx, 'locations');
-  }).then(() => runSideBySide(db, snapshots.ofLocations));
+  });
+  const remembered = located.then(() => runSideBySide(db, snapshots.ofLocations));
   const rest = load(
     db,
     [
@@ -186,8 +189,8 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
           from ${series(Math.floor((members - 1) / 20))}`);
     },
   ).then(() => runSideBySide(db, snapshots.ofTheRest));
-  // Whoever waits for the world hears of a failure.
-  locations.catch(() => {});
+  // Whoever waits for them hears of a failure.
+  remembered.catch(() => {});
   await rest;
   const { rows } = await sql<{ organization: string; owner: string }>`
     select md5(${`${seed}:organization`})::uuid as organization, (select member_id from story.members where i = 0) as owner`.execute(
@@ -195,7 +198,15 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
   );
   const row = rows[0];
   if (!row) throw new Error('The world was not written');
-  return { members, seed, name, organizationId: row.organization, ownerId: row.owner, filled: locations };
+  return {
+    members,
+    seed,
+    name,
+    organizationId: row.organization,
+    ownerId: row.owner,
+    located,
+    remembered,
+  };
 }
 
 /** Both to their end, also if one fails: their transactions must not outlive the story. */
