@@ -42,14 +42,8 @@ language sql stable parallel safe as $$
         from steward.directory_users u where u.zoom_account_id = account) u on u.address_key = f.address_key
     left join (
       select k.address_key from steward.directory_lookups k where k.zoom_account_id = account) k on k.address_key = f.address_key
-    -- Of those who are mapped nothing shows that they share an address: whoever shares it with them does not know. Not distinct:
-    -- the workers would each have to find them all.
-    left join (
-      select k.address_key from steward.member_facts k
-       where k.organization_id = organization and k.match = 'mapping') mk on mk.address_key = f.address_key and f.match <> 'mapping'
    where not coalesce(
          m.active = f.active
-     and mk.address_key is null
      and case when m.email_verified then m.email = f.address_key or steward.address_key(m.email) is not distinct from f.address_key
               else f.address_key is null end
      and f.in_rollout = case rollout
@@ -69,6 +63,14 @@ language sql stable parallel safe as $$
            when 'checking' then u.user_key is null and k.address_key is null and not coalesce((select d.synced_at from steward.directories d where d.zoom_account_id = account) >= f.address_since, false)
            else false
          end, false)
+  union all
+  -- Of those who are mapped nothing shows that they share an address: whoever shares it with them does not know. Asked as
+  -- `exists`: joined, each of them would be a row more of whoever shares it, and be compared with all others of them.
+  select f.member_id
+    from steward.member_facts f
+   where f.organization_id = organization and f.match <> 'mapping'
+     and exists (select from steward.member_facts k
+                  where k.organization_id = organization and k.match = 'mapping' and k.address_key = f.address_key)
 $$;
 
 -- Whose stored address is that of one of these: whatever made the one doubtful may have made the other ambiguous, or no
