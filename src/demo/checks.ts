@@ -56,12 +56,15 @@ const writer = (what: string): string => `(select xid from story.writers where w
  * that takes as long with millions of them as the scenes before and after.
  */
 const unchangedLocations = (which: string): string => `
-  select l.id, 'was written' as what from steward_app.locations l where ${which} and l.xmin <> ${writer('locations')}
+  with counted as materialized (
+    select (select count(*) from steward_app.locations l where ${which} and l.xmin = ${writer('locations')})
+           is distinct from (select sum(n) from story.location_sums_before where ${which}) as fewer)
+  select l.id, 'was written' as what from steward_app.locations l where ${which} and l.xmin is distinct from ${writer('locations')}
+  union all
+  select null, 'some are gone' from counted where fewer
   union all
   select b.id, 'is gone' from story.locations b
-   where (select count(*) from steward_app.locations l where ${which} and l.xmin = ${writer('locations')})
-         <> (select sum(n) from story.location_sums_before where ${which})
-     and ${which} and not exists (select from steward_app.locations l where l.id = b.id)`;
+   where (select fewer from counted) and ${which} and not exists (select from steward_app.locations l where l.id = b.id)`;
 
 const others = `kind <> 'zoom_conference'`;
 
@@ -196,7 +199,7 @@ export const checks: readonly Check[] = [
     name: 'no event type was written',
     at: 'disconnected',
     says: 'event types keep their row versions',
-    sql: `select e.id from steward_app.event_types e where e.xmin <> ${writer('event types')}
+    sql: `select e.id from steward_app.event_types e where e.xmin is distinct from ${writer('event types')}
           union all
           select b.id from story.event_types b
            where (select count(*) from steward_app.event_types) <> (select count(*) from story.event_types)
@@ -268,7 +271,7 @@ export const checks: readonly Check[] = [
     // Here, after all that happened, the bytes are compared as well.
     sql: `${unchangedLocations(others)}
           union all
-          select null, 'differ' where (select sum(${valuesOf('l')}) from steward_app.locations l where ${others})
+          select null::uuid, 'differ' where (select sum(${valuesOf('l')}) from steward_app.locations l where ${others})
                                       is distinct from (select sum(prints) from story.location_sums_before where ${others})`,
     damage: `update steward_app.locations set updated_at = updated_at where id = (select id from steward_app.locations where ${others} order by id limit 1)`,
   },
@@ -336,9 +339,9 @@ export const snapshots: Snapshots = {
     'vacuum (analyze) steward_app.locations',
     // How many there are of each is the story's word, not the table's: scenes that touch none may have begun.
     `create table story.location_sums_before as
-      select kind, (select count(*) from story.event_types e where e.has_zoom or kind <> 'zoom_conference') as n, prints
+      select k.kind, (select count(*) from story.event_types e where e.has_zoom or k.kind <> 'zoom_conference') as n, s.prints
         from (values ('physical'), ('zoom_conference'), ('outbound_call')) k (kind)
-        left join (select kind, sum(${valuesOf('l')}) as prints from steward_app.locations l where ${others} group by 1) s using (kind)`,
+        left join (select kind, sum(${valuesOf('l')}) as prints from steward_app.locations l where ${others} group by 1) s on s.kind = k.kind`,
     `create unlogged table story.zoom_before as
       select id, event_type_id, position, ${valuesOf('l')} as print from steward_app.locations l where kind = 'zoom_conference';
      analyze story.zoom_before`,
