@@ -70,7 +70,9 @@ export function createChecker({ db, narrator, breakCheck, afterMoment }: Checker
       };
       begun.push(mine);
       if (damaged || afterMoment) await mine.done;
-      else await Promise.race([mine.done, pause(answeredAtOnceMs)]);
+      // Behind others that are still asked it is not answered in a moment.
+      else if (begun.every((one) => one === mine || one.results))
+        await Promise.race([mine.done, pause(answeredAtOnceMs)]);
       tell(mine);
       if (!mine.told) narrator.tell('What must be true by now is checked while the story goes on.');
       await afterMoment?.(db, moment);

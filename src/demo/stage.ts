@@ -83,7 +83,7 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     const redis = queue === 'redis' ? await startPrivateRedis() : undefined;
     if (redis) stack.add('Redis', () => redis.stop());
 
-    const setup = createDatabase({ url: databaseUrl, max: 4 });
+    const setup = createDatabase({ url: databaseUrl, max: 6 });
     let remembered: Promise<void> | undefined;
     stack.add('what fills the world', async () => {
       await remembered?.catch(() => {});

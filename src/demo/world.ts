@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import { load } from './load.ts';
+import { allSettled, load } from './load.ts';
 
 /** How the people of the demo's organization stand to Zoom; the number of a member decides, so that checks can say it again. */
 export type WorldSize = {
@@ -207,11 +207,6 @@ export async function seedWorld(db: Database, { members, seed }: WorldSize, snap
     located,
     remembered,
   };
-}
-
-/** Both to their end, also if one fails: their transactions must not outlive the story. */
-async function allSettled(works: readonly Promise<unknown>[]): Promise<void> {
-  for (const done of await Promise.allSettled(works)) if (done.status === 'rejected') throw done.reason;
 }
 
 const runSideBySide = (db: Database, statements: readonly string[]): Promise<void> =>
