@@ -22,6 +22,8 @@ language sql stable as $$
    group by e.part
 $$;
 
+drop function if exists steward.tell_location_changes(uuid, uuid);
+
 -- Tells what happened to Zoom locations: one event an owner and kind of change, for one run or, without one, for
 -- all of the organization that is still untold. Of many it says so only, in batches: their events are written once, with
 -- their positions (place_event_batch). Returns how many changes it told.
