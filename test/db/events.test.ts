@@ -472,6 +472,28 @@ describe('mass changes in batches', () => {
     expect(rows).toEqual([]);
   });
 
+  it('have hours that end as fast as those of owners who were told singly', async () => {
+    const { db } = database;
+    await tellMass(
+      db,
+      randomUUID(),
+      Array.from({ length: 300 }, () => randomUUID()),
+    );
+    while ((await sequenceEvents(db, 1_000)) > 0);
+    const hours = async () =>
+      (
+        await sql<{
+          n: number;
+        }>`select coalesce(sum(cardinality(owners)), 0)::int as n from steward.event_hours`.execute(db)
+      ).rows[0]!.n;
+    expect(await hours()).toBe(300);
+    await advanceClock(db, '61 minutes');
+    await sequenceEvents(db, 1_000);
+    expect(await hours()).toBeLessThanOrEqual(100);
+    await sequenceEvents(db, 1_000);
+    expect(await hours()).toBe(0);
+  });
+
   it('have an hour for each kind that they tell', async () => {
     const { db } = database;
     const [organizationId, owner] = [randomUUID(), randomUUID()];

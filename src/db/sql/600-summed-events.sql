@@ -33,7 +33,13 @@ begin
     returning s.organization_id, s.type, s.owner_id),
   closed_together as (
     delete from steward.event_hours h
-     where h.ctid = any(array(select ctid from steward.event_hours where until <= (select steward.now()) order by until limit greatest(most / 10, 1)))
+     -- As many rows, but not of too many owners: of a small mass change each has a row of their own, of a large one hundreds share it.
+     where h.ctid = any(array(
+       select r.ctid
+         from (select o.ctid, sum(o.owners) over (order by o.until rows unbounded preceding) - o.owners as before
+                 from (select ctid, until, cardinality(owners) as owners from steward.event_hours
+                        where until <= (select steward.now()) order by until limit most) o) r
+        where r.before < 25 * most))
     returning h.organization_id, h.type, h.owners),
   over as (
     select * from closed
