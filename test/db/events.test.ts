@@ -472,6 +472,20 @@ describe('mass changes in batches', () => {
     expect(rows).toEqual([]);
   });
 
+  it('are no longer rounds where few owners have very many event types', async () => {
+    const { db } = database;
+    const organizationId = randomUUID();
+    const owners = Array.from({ length: 40 }, () => randomUUID());
+    const changes = owners.flatMap((owner) => Array.from({ length: 100 }, () => ({ owner })));
+    await change(db, organizationId, 'removed', randomUUID(), changes);
+    await sql`select steward.tell_location_changes(${organizationId}, null, 0, 100)`.execute(db);
+    const batches = await batchesLeft(db);
+    expect(await sequenceEvents(db, 100)).toBeGreaterThanOrEqual(100);
+    expect(await batchesLeft(db)).toBeGreaterThan(batches / 2);
+    while ((await sequenceEvents(db, 100)) > 0);
+    expect((await events().read()).map(({ subjectId }) => subjectId).sort()).toEqual([...owners].sort());
+  });
+
   it('have hours that end as fast as those of owners who were told singly', async () => {
     const { db } = database;
     await tellMass(

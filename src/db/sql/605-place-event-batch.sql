@@ -1,7 +1,9 @@
+drop function if exists steward.place_event_batch(uuid, bigint);
+
 -- Writes the events of one batch with their positions, or until when they are held back: as sequence_events does it, which
 -- calls it and has the lock. A batch says one thing to an owner, and of all its kinds one goes to an owner within an hour.
--- Says how many there were, and the last position of them.
-create or replace function steward.place_event_batch(organization uuid, batch bigint, out placed integer, out newest bigint)
+-- Says how many there were, of how many changes, and the last position of them.
+create or replace function steward.place_event_batch(organization uuid, batch bigint, out placed integer, out changes integer, out newest bigint)
 language plpgsql volatile
 set enable_hashagg = off
 set enable_seqscan = off
@@ -41,5 +43,5 @@ begin
     insert into steward.event_hours (organization_id, type, bucket, until, owners)
     select organization, type, bucket, (select steward.now()) + interval '1 hour', array_agg(hour_of)
       from judged where until is null group by bucket, type)
-  select count(*), max(w.position) into placed, newest from written w;
+  select count(*), (select coalesce(sum(cardinality(event_type_ids)), 0) from taken), max(w.position) into placed, changes, newest from written w;
 end $$;
