@@ -16,9 +16,14 @@ export type ToldEvent = {
 /** What is put on the queue for one organization: its oldest events that were not taken. */
 export type EventBatch = { readonly organizationId: string; readonly events: readonly ToldEvent[] };
 
-/** Gives positions to events that are ready to be told, and sums what was held back. @returns how many it saw: `limit`, and there may be more */
-export async function sequenceEvents(db: Database, limit: number): Promise<number> {
-  const { rows } = await sql<{ seen: number }>`select steward.sequence_events(${limit}) as seen`.execute(db);
+/**
+ * Gives positions to events that are ready to be told, and sums what was held back; without `batches` not to those of mass changes.
+ * @returns how many it saw: `limit` or more, and there may be more
+ */
+export async function sequenceEvents(db: Database, limit: number, { batches = true } = {}): Promise<number> {
+  const { rows } = await sql<{ seen: number }>`select steward.sequence_events(${limit}, ${batches}) as seen`.execute(
+    db,
+  );
   return rows[0]?.seen ?? 0;
 }
 

@@ -66,8 +66,14 @@ export function createEventCourier({
     return batches.length;
   };
   const round = async (): Promise<boolean> => {
-    const sequenced = await sequenceEvents(db, sequencedAtOnce);
+    let failed: unknown = null;
+    const sequenced = await sequenceEvents(db, sequencedAtOnce).catch((error: unknown) => {
+      // A mass change that cannot be placed – larger than a time-out of the server allows – stops nobody else's events.
+      failed = error;
+      return sequenceEvents(db, sequencedAtOnce, { batches: false });
+    });
     const offered = await offer();
+    if (failed !== null) throw failed;
     return sequenced >= sequencedAtOnce || offered === organizationsAtOnce;
   };
   const pause = (ms: number): Promise<void> =>

@@ -3,8 +3,15 @@ import { sql } from 'kysely';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEvents } from '../../src/client/events.ts';
 import type { Database } from '../../src/db/database.ts';
-import { claimEventBatches, releaseEventBatches, sequenceEvents } from '../../src/db/event-delivery-repository.ts';
+import {
+  claimEventBatches,
+  type EventBatch,
+  releaseEventBatches,
+  sequenceEvents,
+} from '../../src/db/event-delivery-repository.ts';
 import { insertEvent } from '../../src/db/event-repository.ts';
+import { createEventCourier } from '../../src/queues/event-courier.ts';
+import { createTelemetry } from '../../src/telemetry.ts';
 import { advanceClock } from '../connections/organization.ts';
 import { useDatabase } from '../support/database.ts';
 
@@ -484,6 +491,31 @@ describe('mass changes in batches', () => {
     expect(await batchesLeft(db)).toBeGreaterThan(batches / 2);
     while ((await sequenceEvents(db, 100)) > 0);
     expect((await events().read()).map(({ subjectId }) => subjectId).sort()).toEqual([...owners].sort());
+  });
+
+  it('that cannot be placed hold up no single event of others', async () => {
+    const { db } = database;
+    const [mass, other] = [randomUUID(), randomUUID()];
+    await tellMass(db, mass, [randomUUID()]);
+    await tell(db, mass, 'run.finished');
+    await tell(db, other, 'connection.interrupted');
+    await sql`create function cannot() returns trigger language plpgsql as $$ begin raise 'canceling statement'; end $$`.execute(
+      db,
+    );
+    await sql`create trigger cannot before delete on steward.event_batches for each row execute function cannot()`.execute(
+      db,
+    );
+    const offered: EventBatch[] = [];
+    const queue = { offerEvents: async (batches: readonly EventBatch[]) => void offered.push(...batches) };
+    const courier = createEventCourier({ db, queue, telemetry: createTelemetry(), pollMs: 20 });
+    await expect(courier.round()).rejects.toThrow('canceling statement');
+    expect(offered.flatMap((batch) => batch.events.map(({ type }) => type))).toEqual(['connection.interrupted']);
+    await sql`drop function cannot cascade`.execute(db);
+    await courier.round();
+    expect((await events().read({ organizationId: mass })).map(({ type }) => type)).toEqual([
+      'locations.removed',
+      'run.finished',
+    ]);
   });
 
   it('have hours that end as fast as those of owners who were told singly', async () => {

@@ -1,8 +1,11 @@
+drop function if exists steward.sequence_events(integer);
+
 -- Gives events their positions: what the main app reads by. One transaction at a time does it, so positions become visible
 -- in their order and no reader passes one; what an organization's transaction saw was committed before it, so it has the
 -- smaller position. Who comes at the same time finds nothing to do. Returns how many events got
 -- one or were held back, changes of batches counted beside them: as many as `most` or more, and there may be more.
-create or replace function steward.sequence_events(most integer default 500) returns integer
+-- Without batches: those that wait singly alone, for when the batch of an organization cannot be placed.
+create or replace function steward.sequence_events(most integer default 500, with_batches boolean default true) returns integer
 language plpgsql volatile
 -- The next few in their order, whatever statistics say: a bitmap would read and sort all that wait, each time.
 set enable_seqscan = off
@@ -80,7 +83,7 @@ begin
     streams := streams || of_pass;
     newest := newest || newest_of_pass;
     -- Only now has everything its position that is older than the batch.
-    exit when batched is null or judged_count >= most;
+    exit when batched is null or judged_count >= most or not with_batches;
     -- Of one organization and of another: none waits until all of a larger one is told.
     chosen := 1 + floor(random() * cardinality(batched))::integer;
     placed := steward.place_event_batch(batched[chosen], batches[chosen]);
