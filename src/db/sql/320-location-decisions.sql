@@ -25,13 +25,13 @@ $$;
 -- The decision for event types and their servers as given, one a row, side by side. With reasons and hostings of members, as
 -- whoever looked at them knows them; without, the reasons are looked up: while nobody can host through the organization, whether
 -- somebody can is no question of the directory, and the reason is all there is to ask, at a third of the price.
--- The plan is made once and hashes whatever there is: of lists of unknown length, and of tables without statistics, the
+-- Planned for these lists, and hashed whatever there is: see steward.lock_event_types, and of tables without statistics the
 -- planner would think too little.
 create or replace function steward.decide_locations(
   organization uuid, asked uuid[], kinds text[], owners uuid[], serving uuid[], members uuid[], reasons text[], hostings text[], assumed jsonb)
 returns table (event_type_id uuid, kind text, owner_id uuid, kept boolean, can_host integer, cause text)
 language plpgsql stable
-set plan_cache_mode = force_generic_plan
+set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
 set enable_seqscan = off
 set jit = off

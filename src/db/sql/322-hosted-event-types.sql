@@ -9,8 +9,8 @@ drop function if exists steward.hosted_event_types(uuid, uuid[]);
 create or replace function steward.hosted_event_types(organization uuid, event_types uuid[], kinds text[], owners uuid[])
 returns table (event_type_id uuid, owner_id uuid)
 language plpgsql stable
--- As in steward.decisions_by_reason.
-set plan_cache_mode = force_generic_plan
+-- As in steward.decide_locations.
+set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
 set enable_seqscan = off
 set jit = off

@@ -32,9 +32,9 @@ drop function if exists steward.returning_copies_rows(uuid, uuid[], bigint[], bo
 create or replace function steward.returning_copies_rows(organization uuid, event_types uuid[], accepted_generations bigint[], also_offered boolean default false)
 returns table (id uuid, event_type_id uuid, fallback_id uuid, waits boolean, older boolean)
 language plpgsql stable
--- The plan is made once and hashes whatever there is: of lists of unknown length, and of tables without statistics, the
+-- Planned for these lists, and hashed whatever there is: see steward.lock_event_types, and of tables without statistics the
 -- planner would think too little.
-set plan_cache_mode = force_generic_plan
+set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
 set enable_seqscan = off
 set jit = off
@@ -135,8 +135,8 @@ end $$;
 drop function if exists steward.lock_locations_rows(uuid, uuid[]);
 create or replace function steward.lock_locations_rows(organization uuid, event_types uuid[], out ids uuid[], out kinds text[], out owners uuid[])
 language plpgsql volatile
--- By keys, however many: no other plan could be right.
-set plan_cache_mode = force_generic_plan
+-- As in steward.lock_event_types.
+set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 begin
@@ -151,9 +151,9 @@ end $$;
 create or replace function steward.remove_locations_rows(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
 language plpgsql volatile
--- The plan is made once and hashes whatever there is: of lists of unknown length, and of tables without statistics, the
+-- Planned for these lists, and hashed whatever there is: see steward.lock_event_types, and of tables without statistics the
 -- planner would think too little.
-set plan_cache_mode = force_generic_plan
+set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
 set enable_seqscan = off
 set jit = off
@@ -215,6 +215,8 @@ end $$;
 
 -- Puts these copies back into the main app's table, and deletes them. A copy that is older than a column of that table lacks it,
 -- and the column gets its default: copies with the same columns go in together.
+-- A copy that is gone by now, as pruning does not wait for us, ends the transaction: what was inserted instead of it would be gone
+-- already, and the event type be left without location. Whoever tries again does not find the copy.
 create or replace function steward.put_back_rows(copies uuid[], older uuid[]) returns integer
 language plpgsql volatile as $$
 declare
@@ -223,6 +225,7 @@ declare
   alike uuid[];
   columns text;
   sources text;
+  found integer;
   inserted integer;
   locations integer := 0;
 begin
@@ -241,11 +244,17 @@ begin
      where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
        and c.attname <> all(lacking);
     -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
-    execute format('with taken as (delete from steward.archived_locations x where x.id = any($1) returning x.content)
-                    insert into steward_app.locations (%s) select %s from (
-                      select jsonb_populate_record(null::steward_app.locations, t.content) as r from taken t offset 0) as back',
-                   columns, sources) using alike;
-    get diagnostics inserted = row_count;
+    execute format('with taken as (delete from steward.archived_locations x where x.id = any($1) returning x.content),
+                    back as (
+                      insert into steward_app.locations (%s) select %s from (
+                        select jsonb_populate_record(null::steward_app.locations, t.content) as r from taken t offset 0) as made
+                      returning 1)
+                    select (select count(*) from taken), (select count(*) from back)',
+                   columns, sources) into found, inserted using alike;
+    if found < cardinality(alike) then
+      raise exception 'steward.put_back_rows: % of % copies expired and were pruned meanwhile', cardinality(alike) - found, cardinality(alike)
+        using errcode = 'serialization_failure';
+    end if;
     locations := locations + inserted;
   end loop;
   return locations;

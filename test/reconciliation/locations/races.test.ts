@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import type { DB } from '../../../src/db/schema.ts';
 import { locationsChunk, reconcileEventTypes } from '../../../src/reconciliation/locations-apply.ts';
+import { pruneArchivedLocations } from '../../../src/reconciliation/locations-restore.ts';
 import { useDatabase } from '../../support/database.ts';
 import { hold, untilSomebodyWaits } from './hold.ts';
 import { createLocationWorld, type LocationWorld, online, phone, room, zoom } from './location-world.ts';
@@ -57,6 +58,29 @@ test.each(['[]', '[{"kind": "outbound_call"}]'])(
     expect(rows).toHaveLength(1);
   },
 );
+
+test('rows: copies that expire and are pruned while their event types return take no fallback with them', async () => {
+  const w = await createLocationWorld(database.db, 'rows');
+  const id = await w.addEventType({ host: await w.addMember(), locations: [online] });
+  await w.setSettings({ fallback: { kind: 'physical' } });
+  await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
+  await w.reconcile();
+  await w.setConnection({ state: 'active' });
+  // A return waits for whoever has the fallback, and has looked at the copies by then.
+  const edit = hold(database.another(1), (app) =>
+    sql`select from steward_app.locations where event_type_id = ${id} for update`.execute(app),
+  );
+  await edit.ready;
+  const chunk = database.another(1).transaction().execute(chunkOf(w));
+  const refused = expect(chunk).rejects.toMatchObject({ code: '40001' });
+  await untilSomebodyWaits(w.db);
+  await sql`update steward.archived_locations set expires_at = steward.now() where event_type_id = ${id}`.execute(w.db);
+  expect(await w.db.transaction().execute((trx) => pruneArchivedLocations(trx, { limit: 100 }))).toBe(1);
+  await edit.commit();
+  await refused;
+  expect(await w.kindsOf(id)).toEqual(['physical']);
+  expect(await w.reconcile()).toMatchObject({ restored: 0, fallbacksRemoved: 0 });
+});
 
 describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   describe.each(ways)('%s', (way) => {
