@@ -13,4 +13,10 @@ begin
     from (select e.id, e.kind, e.host_member_id from steward_app.event_types e
            where e.organization_id = organization and e.id = any(event_types)
            order by e.id for no key update) k;
+  -- Of a table the lock waits for the row and gives it as it is then. What a view puts together from other tables it gives as it
+  -- was before the wait.
+  if exists (select from pg_class c where c.oid = 'steward_app.event_types'::regclass and c.relkind = 'v') then
+    select array_agg(e.id order by e.id), array_agg(e.kind order by e.id), array_agg(e.host_member_id order by e.id) into ids, kinds, owners
+      from steward_app.event_types e where e.organization_id = organization and e.id = any(event_types);
+  end if;
 end $$;

@@ -82,6 +82,32 @@ test('rows: copies that expire and are pruned while their event types return tak
   expect(await w.reconcile()).toMatchObject({ restored: 0, fallbacksRemoved: 0 });
 });
 
+test('a host whom a view takes from another table, and who comes in with the event type locked, is seen', async () => {
+  const { w, id } = await endangered('rows', 'cascade');
+  const personal = await w.addMember({ personal: 'connected' });
+  await sql`create table steward_app.owners as select id, host_member_id from steward_app.event_types`.execute(w.db);
+  await sql`alter table steward_app.event_types rename to event_types_table`.execute(w.db);
+  await sql`create view steward_app.event_types as
+    select e.id, e.organization_id, e.kind, (select o.host_member_id from steward_app.owners o where o.id = e.id) as host_member_id, e.title,
+           e.locations, e.created_at, e.updated_at
+      from steward_app.event_types_table e`.execute(w.db);
+  try {
+    const edit = hold(database.another(1), async (app) => {
+      await sql`update steward_app.event_types_table set updated_at = now() where id = ${id}`.execute(app);
+      await sql`update steward_app.owners set host_member_id = ${personal} where id = ${id}`.execute(app);
+    });
+    await edit.ready;
+    const chunk = database.another(1).transaction().execute(chunkOf(w));
+    await untilSomebodyWaits(w.db);
+    await edit.commit();
+    expect((await chunk).counts).toMatchObject({ removed: 0 });
+  } finally {
+    await sql`drop view steward_app.event_types`.execute(w.db);
+    await sql`alter table steward_app.event_types_table rename to event_types`.execute(w.db);
+    await sql`drop table steward_app.owners`.execute(w.db);
+  }
+});
+
 describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   describe.each(ways)('%s', (way) => {
     test('an edit of the location that commits first wins', async () => {
