@@ -225,6 +225,7 @@ declare
   alike uuid[];
   columns text;
   sources text;
+  missing integer := cardinality(copies);
   found integer;
   inserted integer;
   locations integer := 0;
@@ -251,12 +252,13 @@ begin
                       returning 1)
                     select (select count(*) from taken), (select count(*) from back)',
                    columns, sources) into found, inserted using alike;
-    if found < cardinality(alike) then
-      raise exception 'steward.put_back_rows: % of % copies expired and were pruned meanwhile', cardinality(alike) - found, cardinality(alike)
-        using errcode = 'serialization_failure';
-    end if;
+    missing := missing - found;
     locations := locations + inserted;
   end loop;
+  if missing > 0 then
+    raise exception 'steward.put_back_rows: % of % copies expired and were pruned meanwhile', missing, cardinality(copies)
+      using errcode = 'serialization_failure';
+  end if;
   return locations;
 end $$;
 

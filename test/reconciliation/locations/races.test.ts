@@ -59,28 +59,39 @@ test.each(['[]', '[{"kind": "outbound_call"}]'])(
   },
 );
 
-test('rows: copies that expire and are pruned while their event types return take no fallback with them', async () => {
-  const w = await createLocationWorld(database.db, 'rows');
-  const id = await w.addEventType({ host: await w.addMember(), locations: [online] });
-  await w.setSettings({ fallback: { kind: 'physical' } });
-  await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
-  await w.reconcile();
-  await w.setConnection({ state: 'active' });
-  // A return waits for whoever has the fallback, and has looked at the copies by then.
-  const edit = hold(database.another(1), (app) =>
-    sql`select from steward_app.locations where event_type_id = ${id} for update`.execute(app),
-  );
-  await edit.ready;
-  const chunk = database.another(1).transaction().execute(chunkOf(w));
-  const refused = expect(chunk).rejects.toMatchObject({ code: '40001' });
-  await untilSomebodyWaits(w.db);
-  await sql`update steward.archived_locations set expires_at = steward.now() where event_type_id = ${id}`.execute(w.db);
-  expect(await w.db.transaction().execute((trx) => pruneArchivedLocations(trx, { limit: 100 }))).toBe(1);
-  await edit.commit();
-  await refused;
-  expect(await w.kindsOf(id)).toEqual(['physical']);
-  expect(await w.reconcile()).toMatchObject({ restored: 0, fallbacksRemoved: 0 });
-});
+test.each([
+  ['copies', 'x'],
+  ['copies older than a column', 'updated_at'],
+])(
+  'rows: %s that expire and are pruned while their event types return take no fallback with them',
+  async (_, lacks) => {
+    const w = await createLocationWorld(database.db, 'rows');
+    const id = await w.addEventType({ host: await w.addMember(), locations: [online] });
+    await w.setSettings({ fallback: { kind: 'physical' } });
+    await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
+    await w.reconcile();
+    await sql`update steward.archived_locations set content = content - ${lacks}::text where event_type_id = ${id}`.execute(
+      w.db,
+    );
+    await w.setConnection({ state: 'active' });
+    // A return waits for whoever has the fallback, and has looked at the copies by then.
+    const edit = hold(database.another(1), (app) =>
+      sql`select from steward_app.locations where event_type_id = ${id} for update`.execute(app),
+    );
+    await edit.ready;
+    const chunk = database.another(1).transaction().execute(chunkOf(w));
+    const refused = expect(chunk).rejects.toMatchObject({ code: '40001' });
+    await untilSomebodyWaits(w.db);
+    await sql`update steward.archived_locations set expires_at = steward.now() where event_type_id = ${id}`.execute(
+      w.db,
+    );
+    expect(await w.db.transaction().execute((trx) => pruneArchivedLocations(trx, { limit: 100 }))).toBe(1);
+    await edit.commit();
+    await refused;
+    expect(await w.kindsOf(id)).toEqual(['physical']);
+    expect(await w.reconcile()).toMatchObject({ restored: 0, fallbacksRemoved: 0 });
+  },
+);
 
 test('a host whom a view takes from another table, and who comes in with the event type locked, is seen', async () => {
   const { w, id } = await endangered('rows', 'cascade');
