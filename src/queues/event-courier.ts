@@ -25,6 +25,8 @@ export type EventCourierOptions = {
 // A round passes over whatever was placed before it while somebody's snapshot still sees it: few large rounds after a mass
 // change, of a third of a second.
 const sequencedAtOnce = 20_000;
+// How many transactions a round tries beside one that failed.
+const batchesAround = 20;
 const organizationsAtOnce = 100;
 const eventsInBatch = 100;
 const usualRedoMs = 2 * 60_000;
@@ -65,12 +67,22 @@ export function createEventCourier({
     telemetry.emit('events_offered', { organizations: batches.length, events, ms: performance.now() - startedAt });
     return batches.length;
   };
+  // A mass change that cannot be placed – larger than a time-out of the server allows – stops nobody else's events: what waits
+  // singly first, then batches in a transaction each, by lot, until it is drawn.
+  const sequenceAround = async (): Promise<number> => {
+    const sequenced = await sequenceEvents(db, sequencedAtOnce, { batches: false });
+    try {
+      for (let n = 0; n < batchesAround && (await sequenceEvents(db, 1)) > 0; n += 1);
+    } catch {
+      // Told already.
+    }
+    return sequenced;
+  };
   const round = async (): Promise<boolean> => {
     let failed: unknown = null;
     const sequenced = await sequenceEvents(db, sequencedAtOnce).catch((error: unknown) => {
-      // A mass change that cannot be placed – larger than a time-out of the server allows – stops nobody else's events.
       failed = error;
-      return sequenceEvents(db, sequencedAtOnce, { batches: false });
+      return sequenceAround();
     });
     const offered = await offer();
     if (failed !== null) throw failed;

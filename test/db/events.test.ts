@@ -518,6 +518,25 @@ describe('mass changes in batches', () => {
     ]);
   });
 
+  it('that cannot be placed hold up no mass change of others for ever', async () => {
+    const { db } = database;
+    const [stuck, other] = [randomUUID(), randomUUID()];
+    await tellMass(db, stuck, [randomUUID()]);
+    await tellMass(db, other, [randomUUID(), randomUUID()]);
+    await tell(db, other, 'connection.interrupted');
+    await sql`create function cannot() returns trigger language plpgsql as $$ begin raise 'canceling statement'; end $$`.execute(
+      db,
+    );
+    await sql`create trigger cannot before delete on steward.event_batches for each row
+      when (old.organization_id = ${sql.lit(stuck)}) execute function cannot()`.execute(db);
+    const courier = createEventCourier({ db, queue: null, telemetry: createTelemetry(), pollMs: 20 });
+    const told = async () => (await events().read({ organizationId: other })).map(({ type }) => type);
+    for (let n = 0; n < 60 && (await told()).length < 3; n += 1)
+      await expect(courier.round()).rejects.toThrow('canceling statement');
+    await sql`drop function cannot cascade`.execute(db);
+    expect(await told()).toEqual(['locations.removed', 'locations.removed', 'connection.interrupted']);
+  });
+
   it('have hours that end as fast as those of owners who were told singly', async () => {
     const { db } = database;
     await tellMass(
