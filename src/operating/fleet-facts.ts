@@ -11,8 +11,8 @@ export type FleetFacts = {
     readonly overdue: number;
   };
   readonly outbox: { readonly unsent: number; readonly oldestAge: number };
-  /** events that the main app has not taken; age of the oldest, in seconds */
-  readonly events: { readonly untaken: number; readonly oldestAge: number };
+  /** events that the main app has not taken, and age of the oldest; age of the oldest batch of a mass change without positions */
+  readonly events: { readonly untaken: number; readonly oldestAge: number; readonly oldestBatchAge: number };
   /** names of the switches that are on */
   readonly switches: readonly string[];
   /** client ids whose breaker is open */
@@ -43,7 +43,8 @@ export async function readFleetFacts(db: Database, keyIds: readonly string[]): P
                 'oldestAge', greatest(0, coalesce(extract(epoch from steward.now() - min(available_at)), 0)))
          from steward.outbox where available_at <= steward.now()) as outbox,
       (select jsonb_build_object('untaken', count(*),
-                'oldestAge', greatest(0, coalesce(extract(epoch from steward.now() - min(created_at)), 0)))
+                'oldestAge', greatest(0, coalesce(extract(epoch from steward.now() - min(created_at)), 0)),
+                'oldestBatchAge', greatest(0, coalesce(extract(epoch from steward.now() - (select min(created_at) from steward.event_batches)), 0)))
          from (select created_at from steward.events where position is not null and delivered_at is null
                 order by position limit ${eventsCounted}) oldest) as events,
       (select coalesce(jsonb_agg(name order by name), '[]') from steward.switches) as switches,

@@ -68,7 +68,7 @@ export function createMetricList(registry: Registry) {
     ),
     eventsOldestAge: gauge(
       'events_oldest_age_seconds',
-      'Installation: for how long the oldest of them has waited; 0 without one.',
+      'Installation: for how long the oldest of them, or of a mass change without positions, has waited; 0 without one.',
     ),
     eventsOffered: counter('events_offered_total', "Events that this process put on the main app's queue."),
     runMembers: counter(

@@ -36,7 +36,7 @@ function showFleet(metrics: MetricList, facts: FleetFacts): void {
   metrics.outboxUnsent.set(Number(facts.outbox.unsent));
   metrics.outboxOldestAge.set(Number(facts.outbox.oldestAge));
   metrics.eventsUntaken.set(Number(facts.events.untaken));
-  metrics.eventsOldestAge.set(Number(facts.events.oldestAge));
+  metrics.eventsOldestAge.set(Math.max(Number(facts.events.oldestAge), Number(facts.events.oldestBatchAge)));
   for (const name of switchNames) metrics.switches.set({ switch: name }, facts.switches.includes(name) ? 1 : 0);
   metrics.applicationsRefused.set(facts.applicationsRefused.length);
   metrics.grantsUnreadable.set(facts.grantsUnreadable);

@@ -172,6 +172,13 @@ const illnesses: readonly Illness[] = [
     heals: 'delete from steward.events',
   },
   {
+    name: 'events',
+    state: 'warn',
+    mend: /events delayed/,
+    breaks: `insert into steward.event_batches (organization_id, seq, change, event_type_ids, owner_member_ids, locations, needs_location, created_at) values (gen_random_uuid(), 1, 'removed', '{}', '{}', '{}', '{}', steward.now() - interval '2 hours')`,
+    heals: 'delete from steward.event_batches',
+  },
+  {
     name: 'runs',
     state: 'fail',
     mend: /runs list/,

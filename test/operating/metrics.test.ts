@@ -172,6 +172,18 @@ describe('what the installation says', () => {
     expect(value('verify_age_seconds{which="newest"}')).toBeCloseTo(5_400, -1);
     expect(value('verify_age_seconds{which="oldest"}')).toBeCloseTo(10_800, -1);
     expect(value('verify_age_seconds{which="overdue"}')).toBeCloseTo(600, -1);
+
+    await sql`
+      insert into steward.event_batches (organization_id, seq, change, event_type_ids, owner_member_ids, locations, needs_location, created_at)
+      values (${organizationId}, 1, 'removed', '{}', '{}', '{}', '{}', steward.now() - interval '4 hours')`.execute(db);
+    expect(
+      Number(
+        (await page())
+          .find((line) => line.startsWith('zoom_steward_events_oldest_age_seconds '))
+          ?.split(' ')
+          .at(-1),
+      ),
+    ).toBeCloseTo(14_400, -2);
   });
 
   test('is left out, not shown as it was, when its source is away; the rest is still published', async () => {

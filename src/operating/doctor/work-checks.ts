@@ -47,6 +47,12 @@ const events: Check = {
   needs: ['schema'],
   async look({ db }) {
     const { events: told } = await readFleetFacts(db, []);
+    const batchHours = Number(told.oldestBatchAge) / 3_600;
+    if (batchHours >= untakenHours)
+      return warn(
+        `a mass change gets no positions, for ${Math.round(batchHours)} h; its organization is told nothing, and no deadline of it runs`,
+        'is a worker running, and what does it say of "events delayed"? docs/runbook.md#events-not-taken',
+      );
     const hours = Number(told.oldestAge) / 3_600;
     return hours >= untakenHours
       ? warn(
