@@ -537,6 +537,24 @@ describe('mass changes in batches', () => {
     expect(await told()).toEqual(['locations.removed', 'locations.removed', 'connection.interrupted']);
   });
 
+  it('cost what waits behind them no more where many organizations have some', async () => {
+    const { db } = database;
+    await sql`
+      with batches as (
+        insert into steward.event_batches (organization_id, seq, change, event_type_ids, owner_member_ids, locations, needs_location, created_at)
+        select gen_random_uuid(), nextval('steward.events_seq_seq'), 'removed', '{}', '{}', '{}', '{}', steward.now() from generate_series(1, 5000)
+        returning organization_id)
+      insert into steward.events (organization_id, type, created_at)
+      select organization_id, 'run.finished', steward.now() from batches cross join generate_series(1, 8)`.execute(db);
+    await tell(db, randomUUID(), 'connection.interrupted');
+    await db.transaction().execute(async (trx) => {
+      // A tenth of a second, or three.
+      await sql`set local statement_timeout = '1500ms'`.execute(trx);
+      await sequenceEvents(trx, 20_000, { batches: false });
+    });
+    expect(await types()).toEqual(['connection.interrupted']);
+  });
+
   it('have hours that end as fast as those of owners who were told singly', async () => {
     const { db } = database;
     await tellMass(

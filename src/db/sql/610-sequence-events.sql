@@ -42,7 +42,8 @@ begin
         from (select w.ctid as row, w.seq, w.organization_id, w.type, w.subject_id from steward.events w
                where w.position is null and w.held_until is null
                  and ((select organizations from batched) is null
-                      or w.seq < coalesce((select since from batched)[array_position((select organizations from batched), w.organization_id)], w.seq + 1))
+                      -- By key: sought in a list, each event would meet all organizations that have batches.
+                      or w.seq < coalesce((select min(b.seq) from steward.event_batches b where b.organization_id = w.organization_id), w.seq + 1))
                order by w.seq limit most - judged_count) e
         left join steward.summed_events() k using (type)),
     judged as materialized (
