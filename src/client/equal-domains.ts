@@ -1,3 +1,5 @@
+import type { ActingMember, Calls } from './calls.ts';
+
 /** Two domains that mean the same people (docs/directory.md); which comes first does not matter. */
 export type DomainPair = { readonly domain: string; readonly sameAs: string };
 
@@ -52,3 +54,22 @@ export type EquivalenceRequest = {
   readonly generation?: number;
   readonly organizationName?: string;
 } & DomainPair;
+
+/** The client's `equivalences`. */
+export const createEquivalences = (calls: Calls) => ({
+  /** Pairs of domains that mean the same people in an organization. */
+  list: (input: { organizationId: string }): Promise<{ equivalences: DomainEquivalence[] }> =>
+    calls.get(input.organizationId, 'domain-equivalences'),
+  /** Who would be matched, moved, or lose a match; changes nothing. */
+  preview: ({
+    by,
+    ...change
+  }: { by: ActingMember; change: 'add' | 'remove' } & DomainPair): Promise<EquivalenceSummary> =>
+    calls.as(by, 'domain-equivalences/preview', change),
+  /** `by` must be an owner. The same again changes nothing. */
+  add: ({ by, ...pair }: { by: ActingMember } & EquivalenceRequest): Promise<EquivalenceSummary> =>
+    calls.as(by, 'domain-equivalences', pair),
+  /** Ends what the pair made, and nothing else. */
+  remove: ({ by, ...pair }: { by: ActingMember } & EquivalenceRequest): Promise<EquivalenceSummary> =>
+    calls.as(by, 'domain-equivalences/remove', pair),
+});

@@ -1,5 +1,4 @@
-/** The owner or admin on whose behalf the main app acts. */
-type ActingMember = { readonly organizationId: string; readonly memberId: string };
+import type { ActingMember, Calls } from './calls.ts';
 
 type Group = {
   readonly eventTypes: number;
@@ -36,23 +35,18 @@ export type OneTimeRun = {
 /** What was ordered; the worker carries it out. */
 export type OneTimeRunOrdered = { readonly oneTimeRunId: string; readonly runId: string };
 
-type Ask = {
-  get<T>(organizationId: string, path: string): Promise<T>;
-  postAs<T>(who: ActingMember, path: string, body: unknown): Promise<T>;
-};
-
 /** The client's `oneTimeRuns`. */
-export const createOneTimeRuns = ({ get, postAs }: Ask) => ({
+export const createOneTimeRuns = (calls: Calls) => ({
   /** The newest twenty. */
   list: (input: { organizationId: string }): Promise<{ oneTimeRuns: OneTimeRun[] }> =>
-    get(input.organizationId, 'one-time-runs'),
+    calls.get(input.organizationId, 'one-time-runs'),
   /** What one would add, without changing anything; also before the setting is on. */
   preview: (input: { organizationId: string }): Promise<OneTimeRunPreview> =>
-    get(input.organizationId, 'one-time-runs/preview'),
+    calls.get(input.organizationId, 'one-time-runs/preview'),
   /** An owner or admin orders it, with the preview's generation and the setting on. */
   order: (input: { by: ActingMember; generation: number }): Promise<OneTimeRunOrdered> =>
-    postAs(input.by, 'one-time-runs', { generation: input.generation }),
+    calls.as(input.by, 'one-time-runs', { generation: input.generation }),
   /** Takes back what it added and nobody edited since; one under way stops. */
   undo: (input: { by: ActingMember; oneTimeRunId: string }): Promise<OneTimeRunOrdered> =>
-    postAs(input.by, `one-time-runs/${encodeURIComponent(input.oneTimeRunId)}/undo`, {}),
+    calls.as(input.by, `one-time-runs/${encodeURIComponent(input.oneTimeRunId)}/undo`, {}),
 });
