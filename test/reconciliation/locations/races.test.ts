@@ -20,6 +20,16 @@ const chunkOf = (w: LocationWorld) => (trx: Transaction<DB>) =>
     limit: 100,
   });
 
+/** What a chunk makes of it that waits for an edit under way, which then commits. */
+async function chunkBehind(w: LocationWorld, edit: (app: Transaction<DB>) => Promise<unknown>) {
+  const held = hold(database.another(1), edit);
+  await held.ready;
+  const chunk = database.another(1).transaction().execute(chunkOf(w));
+  await untilSomebodyWaits(w.db);
+  await held.commit();
+  return chunk;
+}
+
 /** Two ways in which Zoom goes: a cascade, which locks before it looks, and a member's own disconnect, which looks first. */
 const ways = ['cascade', 'member'] as const;
 
@@ -43,14 +53,10 @@ test.each(['[]', '[{"kind": "outbound_call"}]'])(
   'json, cascade: an edit to %s that commits first is nothing to write, flag or tell of',
   async (edited) => {
     const { w, id } = await endangered('json', 'cascade', [online]);
-    const edit = hold(database.another(1), (app) =>
+    const { counts } = await chunkBehind(w, (app) =>
       sql`update steward_app.event_types set locations = ${edited}::jsonb where id = ${id}`.execute(app),
     );
-    await edit.ready;
-    const chunk = database.another(1).transaction().execute(chunkOf(w));
-    await untilSomebodyWaits(w.db);
-    await edit.commit();
-    const written = Object.entries((await chunk).counts).filter(([, count]) => count !== 0);
+    const written = Object.entries(counts).filter(([, count]) => count !== 0);
     expect(written).toEqual([]);
     const { rows } = await sql`
       select locations from steward_app.event_types where id = ${id} and locations = ${edited}::jsonb
@@ -103,15 +109,11 @@ test('a host whom a view takes from another table, and who comes in with the eve
            e.locations, e.created_at, e.updated_at
       from steward_app.event_types_table e`.execute(w.db);
   try {
-    const edit = hold(database.another(1), async (app) => {
+    const { counts } = await chunkBehind(w, async (app) => {
       await sql`update steward_app.event_types_table set updated_at = now() where id = ${id}`.execute(app);
       await sql`update steward_app.owners set host_member_id = ${personal} where id = ${id}`.execute(app);
     });
-    await edit.ready;
-    const chunk = database.another(1).transaction().execute(chunkOf(w));
-    await untilSomebodyWaits(w.db);
-    await edit.commit();
-    expect((await chunk).counts).toMatchObject({ removed: 0 });
+    expect(counts).toMatchObject({ removed: 0 });
   } finally {
     await sql`drop view steward_app.event_types`.execute(w.db);
     await sql`alter table steward_app.event_types_table rename to event_types`.execute(w.db);
@@ -123,12 +125,8 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   describe.each(ways)('%s', (way) => {
     test('an edit of the location that commits first wins', async () => {
       const { w, id } = await endangered(adapter, way);
-      const edit = hold(database.another(1), (app) => editZoom(w, id, app));
-      await edit.ready;
-      const chunk = database.another(1).transaction().execute(chunkOf(w));
-      await untilSomebodyWaits(w.db);
-      await edit.commit();
-      expect((await chunk).counts).toMatchObject({ removed: 0 });
+      const { counts } = await chunkBehind(w, (app) => editZoom(w, id, app));
+      expect(counts).toMatchObject({ removed: 0 });
       expect(await w.kindsOf(id)).toEqual(['outbound_call', 'physical']);
       expect(await w.archivesOf(id)).toEqual([]);
     });
@@ -159,22 +157,18 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     test('a host who comes in with the event type locked is seen', async () => {
       const { w, id } = await endangered(adapter, way);
       const personal = await w.addMember({ personal: 'connected' });
-      const edit = hold(database.another(1), async (app) => {
+      const { counts } = await chunkBehind(w, async (app) => {
         await sql`select from steward_app.event_types where id = ${id} for update`.execute(app);
         await sql`update steward_app.event_types set host_member_id = ${personal} where id = ${id}`.execute(app);
       });
-      await edit.ready;
-      const chunk = database.another(1).transaction().execute(chunkOf(w));
-      await untilSomebodyWaits(w.db);
-      await edit.commit();
-      expect((await chunk).counts).toMatchObject({ removed: 0 });
+      expect(counts).toMatchObject({ removed: 0 });
       expect(await w.kindsOf(id)).toEqual([zoom, 'physical']);
     });
 
     test('an event type that becomes a round robin with a host of its own, locked meanwhile, is seen as one', async () => {
       const { w, id } = await endangered(adapter, way);
       const personal = await w.addMember({ personal: 'connected' });
-      const edit = hold(database.another(1), async (app) => {
+      const { counts } = await chunkBehind(w, async (app) => {
         await sql`update steward_app.event_types set kind = 'round_robin', host_member_id = null where id = ${id}`.execute(
           app,
         );
@@ -182,27 +176,19 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
           app,
         );
       });
-      await edit.ready;
-      const chunk = database.another(1).transaction().execute(chunkOf(w));
-      await untilSomebodyWaits(w.db);
-      await edit.commit();
-      expect((await chunk).counts).toMatchObject({ removed: 0 });
+      expect(counts).toMatchObject({ removed: 0 });
       expect(await w.kindsOf(id)).toEqual([zoom, 'physical']);
     });
 
     test('the last neighbour that goes with the event type locked is missed: the event type is flagged', async () => {
       const { w, id } = await endangered(adapter, way);
-      const edit = hold(database.another(1), async (app) => {
+      const { counts } = await chunkBehind(w, async (app) => {
         await sql`select from steward_app.event_types where id = ${id} for update`.execute(app);
         if (adapter === 'rows')
           await sql`delete from steward_app.locations where event_type_id = ${id} and kind = 'physical'`.execute(app);
         else await sql`update steward_app.event_types set locations = locations - 1 where id = ${id}`.execute(app);
       });
-      await edit.ready;
-      const chunk = database.another(1).transaction().execute(chunkOf(w));
-      await untilSomebodyWaits(w.db);
-      await edit.commit();
-      expect((await chunk).counts).toMatchObject({ removed: 1, needsLocation: 1 });
+      expect(counts).toMatchObject({ removed: 1, needsLocation: 1 });
       expect(await w.isFlagged(id)).toBe(true);
     });
 
@@ -234,7 +220,7 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
     await w.reconcile();
     await w.setConnection({ state: 'active' });
-    const edit = hold(database.another(1), async (app) => {
+    const { counts } = await chunkBehind(w, async (app) => {
       await sql`select from steward_app.event_types where id = ${id} for update`.execute(app);
       if (adapter === 'rows')
         await sql`update steward_app.locations set details = '{"address": "moved"}' where event_type_id = ${id}`.execute(
@@ -245,11 +231,7 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
           app,
         );
     });
-    await edit.ready;
-    const chunk = database.another(1).transaction().execute(chunkOf(w));
-    await untilSomebodyWaits(w.db);
-    await edit.commit();
-    expect((await chunk).counts).toMatchObject({ restored: 0 });
+    expect(counts).toMatchObject({ restored: 0 });
     expect(await w.kindsOf(id)).toEqual(['physical']);
   });
 
@@ -259,14 +241,10 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
     await w.setConnection({ state: 'disconnecting', cause: 'deadline' });
     await w.reconcile();
     await w.setConnection({ state: 'active' });
-    const edit = hold(database.another(1), (app) =>
+    const { counts } = await chunkBehind(w, (app) =>
       sql`update steward_app.event_types set host_member_id = null where id = ${id}`.execute(app),
     );
-    await edit.ready;
-    const chunk = database.another(1).transaction().execute(chunkOf(w));
-    await untilSomebodyWaits(w.db);
-    await edit.commit();
-    expect((await chunk).counts).toMatchObject({ restored: 0 });
+    expect(counts).toMatchObject({ restored: 0 });
     expect(await w.kindsOf(id)).toEqual(['physical']);
   });
 
