@@ -332,8 +332,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '368-plan-locations-sets.sql',
-    find: 'coalesce(h.kept, not facts.disconnected) end as kept',
-    replace: 'coalesce(h.kept, true) end as kept',
+    find: 'not coalesce(h.kept, not facts.disconnected) as goes',
+    replace: 'not coalesce(h.kept, true) as goes',
     why: 'the preview of a large organization keeps what nobody serves',
   },
   {
@@ -341,6 +341,12 @@ export const mutations: readonly Mutation[] = [
     find: "c.neighbours = coalesce(b.neighbours, md5(''))",
     replace: 'c.neighbours is not null',
     why: 'a plan of whole tables returns locations to a list that was edited',
+  },
+  {
+    file: '368-plan-locations-sets.sql',
+    find: 'sum(m.zoom - 1)',
+    replace: 'sum(m.zoom)',
+    why: 'a plan of whole tables counts a second Zoom location twice',
   },
   {
     file: '320-location-decisions.sql',

@@ -99,7 +99,7 @@ begin
              now.rollout, now.rollout_groups, now.rollout_domains, now.shared_host, now.shared_host_type) n on n.member_id = l.member_id;
     return query
     select s.category, s.kind, s.event_types, s.locations, s.examples
-      from steward.plan_locations_sets(organization, assumed, looked_at, takes, can_host, could_host) s;
+      from steward.plan_locations_sets(organization, to_jsonb(facts), to_jsonb(now), looked_at, takes, can_host, could_host) s;
   end if;
   return query
   select p.category, p.kind, p.event_types, p.event_types, p.examples
