@@ -115,7 +115,9 @@ async function advanceOnce(db: Database, lease: RunLease, settings: Settings): P
   let outcome = await takeChunk(db, lease, settings, {});
   if (outcome === 'observe') return observeRun(db, lease);
   if (outcome === 'survey')
-    outcome = await takeChunk(db, lease, settings, { mayGo: await zoomMayGo(db, settings.organizationId) });
+    outcome = await takeChunk(db, lease, settings, {
+      mayGo: await zoomMayGo(db, settings.organizationId, lease.runId),
+    });
   if (outcome === 'doubt') {
     const doubts = await keepRunLease(db, lease, () => findDoubts(db, settings));
     outcome = await takeChunk(db, lease, settings, { doubts });

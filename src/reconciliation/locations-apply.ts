@@ -61,10 +61,12 @@ export async function locationsChunk(trx: Transaction<DB>, request: LocationsChu
 
 /**
  * Whether a run whose results are written could take any Zoom location. A question of size, and two scans: asked outside
- * the organization's lock.
+ * the organization's lock. Of a run that stands on what the one before stored one of them is enough.
  */
-export async function zoomMayGo(db: Database, organizationId: string): Promise<boolean> {
-  const { rows } = await sql<{ may: boolean }>`select steward.zoom_may_go(${organizationId}) as may`.execute(db);
+export async function zoomMayGo(db: Database, organizationId: string, runId?: string): Promise<boolean> {
+  const { rows } = await sql<{
+    may: boolean;
+  }>`select steward.zoom_may_go(${organizationId}, ${runId ?? null}) as may`.execute(db);
   return rows[0]?.may ?? true;
 }
 

@@ -44,3 +44,15 @@ test('the guard rail weighs what the results would be written as, whatever takes
       }
   expect(lost).toEqual(new Set([5, 12, 36]));
 });
+
+test('as many who come as leave are no reason to let those who leave pass', async () => {
+  const { db } = database;
+  const org = await fillOrganization(db, 40);
+  await reconcileAll(db, org);
+  const facts = await getOrganizationFacts(db, org.organizationId);
+  expect(await weighRun(db, facts, defaultGuardRail)).toEqual({ served: 40, lost: 0, held: false });
+  await sql`
+    update steward.member_facts set member_id = gen_random_uuid()
+     where organization_id = ${org.organizationId} and split_part(address_key, '@', 1)::integer <= 6`.execute(db);
+  expect(await weighRun(db, facts, defaultGuardRail)).toEqual({ served: 40, lost: 6, held: true });
+});

@@ -79,6 +79,36 @@ test.each<[string, (org: FilledOrganization, memberId: string) => Promise<unknow
   expect(done.counts).toMatchObject({ 'locations.removedEventTypes': removed });
 });
 
+test('of a run that stands, who left unannounced is left to the next that looks at facts', async () => {
+  const org = await served();
+  await reconcileAll(database.db, org);
+  await sql`delete from steward_app.members where id = ${await memberOf(database.db, org, 1)}`.execute(database.db);
+  for (const state of ['interrupted', 'active'])
+    expect(await looked(await changeConnection(database.db, org, { state }, 'facts'))).toMatchObject({
+      nothingGoes: true,
+      done: 0,
+    });
+  expect(await looked(await startRun(database.db, org, 'schedule'))).toMatchObject({
+    counts: { 'locations.removedEventTypes': 2 },
+  });
+});
+
+test('a run that stands on one that was superseded before it had taken anything takes it', async () => {
+  const org = await served();
+  await reconcileAll(database.db, org);
+  await sql`delete from steward_app.members where id = ${await memberOf(database.db, org, 1)}`.execute(database.db);
+  const begun = await startRun(database.db, org, 'schedule');
+  while ((await getRun(database.db, begun)).phase !== 'locations')
+    await advanceRun(database.db, begun, { sliceMs: 0, chunkSize: 100 });
+  const done = await looked(await changeConnection(database.db, org, { state: 'interrupted' }, 'facts'));
+  expect(done.nothingGoes).toBeUndefined();
+  expect(done.counts).toMatchObject({ 'locations.removedEventTypes': 2 });
+  // It did, and what follows has nothing to ask.
+  expect(await looked(await changeConnection(database.db, org, { state: 'active' }, 'facts'))).toMatchObject({
+    nothingGoes: true,
+  });
+});
+
 test('a cascade takes what it takes; afterwards only copies are looked at, and they return', async () => {
   const org = await served();
   await reconcileAll(database.db, org);

@@ -1,9 +1,12 @@
 -- Whether a pass over an organization could take any Zoom location: it is disconnecting or was disconnected, somebody's
 -- stored result has a reason that takes Zoom, or somebody serves an event type and is no member any more. Exact for a run
 -- whose results are written: who decides something later is looked at alone. For one that stands on stored facts or results
--- it is as exact as these: what nobody announced is taken by the next run that looks at facts. Two scans instead of a look at every event type
--- that has Zoom, which is what a pass costs where nothing is to be done. Holds for both adapters.
-create or replace function steward.zoom_may_go(organization uuid) returns boolean
+-- it is as exact as these: what nobody announced is taken by the next run that looks at facts. Of such a run it is therefore not
+-- asked whether all who serve are members still, the dearer half, if the run before went to its end: that one had asked, or
+-- stood on one that had. Two scans instead of a look at every event type that has Zoom, which is what a pass costs where nothing is
+-- to be done. Holds for both adapters.
+drop function if exists steward.zoom_may_go(uuid);
+create or replace function steward.zoom_may_go(organization uuid, run uuid default null) returns boolean
 language plpgsql stable
 -- A table without statistics must not make a nested loop of the comparison with the members.
 set enable_nestloop = off
@@ -17,6 +20,15 @@ begin
   if (select f.disconnected from steward.location_facts(organization) f) then return true; end if;
   if exists (select from steward.member_connections c where c.organization_id = organization and steward.rule_takes_zoom(c.reason)) then
     return true;
+  end if;
+  if exists (
+    select from steward.runs r
+     cross join lateral (
+       select l.state from steward.runs l
+        where l.target_id = r.target_id and l.target = 'organization' and l.id <> r.id and l.created_at <= r.created_at
+        order by l.created_at desc, l.ended_at desc limit 1) before
+     where r.id = run and r.target_id = organization and not r.progress ? 'facts' and before.state = 'done') then
+    return false;
   end if;
   -- Who serves and is no member, whoever's event type it is: as a rule nobody, and the members are hashed once for both.
   if not exists (
