@@ -4,9 +4,21 @@ create or replace function steward.once(value text) returns text
 language sql volatile parallel safe
 return value;
 
--- What stored facts say of everybody of an organization who serves: whether their Zoom goes, whether they can host, and
--- whether they could before what is assumed.
-create or replace function steward.stored_servers(
+-- What stored facts say of everybody of an organization who serves: whether their Zoom goes, and whether they can host.
+drop function if exists steward.stored_servers(uuid, text, boolean, boolean, text, boolean, boolean, boolean);
+create or replace function steward.stored_servers(organization uuid, org_state text, ever_disconnected boolean, allow_opt_out boolean, has_shared_host boolean)
+returns table (member_id uuid, takes boolean, can_host boolean)
+language sql stable parallel safe as $$
+  select r.member_id, steward.rule_takes_zoom(r.reason),
+         steward.rule_hosting(r.reason, org_state, r.match, r.zoom_status, r.zoom_type, has_shared_host) = 'can_host'
+    from (
+      select f.member_id, f.match, f.zoom_status, f.zoom_type,
+             steward.once(steward.rule_reason(f.active, f.personal, org_state, ever_disconnected, f.in_rollout, f.opted_out and allow_opt_out)) as reason
+        from steward.member_facts f where f.organization_id = organization) r
+$$;
+
+-- The same, and beside it whether they could host before what is assumed: from one reading of the stored facts.
+create or replace function steward.stored_servers_beside(
   organization uuid, org_state text, ever_disconnected boolean, allow_opt_out boolean,
   now_state text, now_ever_disconnected boolean, now_allow_opt_out boolean, has_shared_host boolean)
 returns table (member_id uuid, takes boolean, can_host boolean, could_host boolean)
@@ -79,8 +91,8 @@ language sql stable parallel safe as $$
          count(*) filter (where coalesce(l.can_host, s.can_host)), count(*) filter (where coalesce(l.could_host, s.could_host))
     from steward_app.event_types e
     join steward_app.event_type_hosts h on h.organization_id = organization and h.event_type_id = e.id and h.active
-    left join steward.stored_servers(organization, org_state, ever_disconnected, allow_opt_out,
-                                     now_state, now_ever_disconnected, now_allow_opt_out, has_shared_host) s on s.member_id = h.member_id
+    left join steward.stored_servers_beside(organization, org_state, ever_disconnected, allow_opt_out,
+                                            now_state, now_ever_disconnected, now_allow_opt_out, has_shared_host) s on s.member_id = h.member_id
     left join steward.looked_servers(looked_at, looked_takes, looked_can_host, looked_could_host) l on l.member_id = h.member_id
    where e.organization_id = organization and (e.kind = 'round_robin' or e.kind = 'template' and e.host_member_id is null)
    group by e.id
@@ -105,8 +117,7 @@ begin
       select e.id, e.kind, coalesce(l.takes, s.takes, true) as goes, f.event_type_id is not null as flagged,
              not coalesce(l.can_host, s.can_host, false) as unserved
         from steward_app.event_types e
-        left join steward.stored_servers(organization, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
-                                         now.org_state, now.ever_disconnected, now.allow_opt_out, facts.shared_host is not null) s
+        left join steward.stored_servers(organization, facts.org_state, facts.ever_disconnected, facts.allow_opt_out, facts.shared_host is not null) s
                on s.member_id = e.host_member_id
         left join steward.looked_servers(looked_at, looked_takes, looked_can_host, looked_could_host) l on l.member_id = e.host_member_id
         left join steward.event_type_flags f on f.event_type_id = e.id
@@ -162,13 +173,12 @@ end $$;
 
 -- Of the event types without Zoom, what could have it back or is flagged.
 create or replace function steward.plan_copies_sets(
-  organization uuid, told_facts jsonb, told_now jsonb, looked_at uuid[], looked_takes boolean[], looked_can_host boolean[], looked_could_host boolean[])
+  organization uuid, told_facts jsonb, looked_at uuid[], looked_takes boolean[], looked_can_host boolean[], looked_could_host boolean[])
 returns table (todo text, kind text, id uuid, zoom bigint)
 language plpgsql stable as $$
 #variable_conflict use_column
 declare
   facts record := steward.told_facts(told_facts);
-  now record := steward.told_facts(told_now);
   at constant timestamptz := steward.now();
 begin
   if not exists (select from steward.archived_locations a where a.organization_id = organization)
@@ -176,28 +186,35 @@ begin
     return;
   end if;
   return query
-  with asked as (
-    select a.event_type_id from steward.archived_locations a
-     where a.organization_id = organization and a.expires_at > at and a.neighbours <> 'superseded'
-    union
-    select f.event_type_id from steward.event_type_flags f where f.organization_id = organization),
-  decided as materialized (
-    select e.id, e.kind, case when f.event_type_id is not null then exists (select from steward_app.locations l where l.event_type_id = e.id) end as filled,
-           case when o.id is not null then coalesce(l.can_host, s.can_host, false)::integer else coalesce(h.can_host, 0) end as can_host
-      from asked
-      join steward_app.event_types e on e.id = asked.event_type_id
+  with asked as materialized (
+    select e.id, e.kind, o.id as owner_id,
+           case when f.event_type_id is not null then exists (select from steward_app.locations l where l.event_type_id = e.id) end as filled
+      from (
+        select a.event_type_id from steward.archived_locations a
+         where a.organization_id = organization and a.expires_at > at and a.neighbours <> 'superseded'
+        union
+        select t.event_type_id from steward.event_type_flags t where t.organization_id = organization) k
+      join steward_app.event_types e on e.id = k.event_type_id
       left join steward.event_type_flags f on f.event_type_id = e.id
-      left join steward.stored_hosted(organization, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
-                                      now.org_state, now.ever_disconnected, now.allow_opt_out, facts.shared_host is not null,
-                                      looked_at, looked_takes, looked_can_host, looked_could_host) h on h.event_type_id = e.id
      cross join lateral (
        select case when e.kind in ('solo', 'group', 'managed', 'collective', 'template') then e.host_member_id end as id) o
-      left join steward.stored_servers(organization, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
-                                       now.org_state, now.ever_disconnected, now.allow_opt_out, facts.shared_host is not null) s on s.member_id = o.id
-      left join steward.looked_servers(looked_at, looked_takes, looked_can_host, looked_could_host) l on l.member_id = o.id
      where e.organization_id = organization
        and not exists (select from steward_app.locations z
                         where z.organization_id = organization and z.kind = 'zoom_conference' and z.event_type_id = e.id)),
+  -- Owners and hosts in one reading of the stored facts.
+  decided as materialized (
+    select v.id, v.kind, v.filled, count(*) filter (where coalesce(l.can_host, s.can_host)) as can_host
+      from (
+        select q.id, q.kind, q.filled, q.owner_id as member_id from asked q
+        union all
+        select q.id, q.kind, q.filled, h.member_id
+          from asked q
+          join steward_app.event_type_hosts h on h.organization_id = organization and h.event_type_id = q.id and h.active
+         where q.kind = 'round_robin' or q.kind = 'template' and q.owner_id is null) v
+      left join steward.stored_servers(organization, facts.org_state, facts.ever_disconnected, facts.allow_opt_out, facts.shared_host is not null) s
+             on s.member_id = v.member_id
+      left join steward.looked_servers(looked_at, looked_takes, looked_can_host, looked_could_host) l on l.member_id = v.member_id
+     group by v.id, v.kind, v.filled),
   -- Copies are looked at where they could return, and what stands beside them only there: fingerprints cost most.
   copies as materialized (
     select a.event_type_id, count(*) as zoom, min(a.neighbours) as neighbours,
@@ -281,7 +298,7 @@ begin
     select c.todo, c.kind, c.event_types, c.locations, array(select i from unnest(c.ids) i order by i limit 5)
       from (
         select w.todo, w.kind, count(*) as event_types, sum(w.zoom) as locations, array_agg(w.id) as ids
-          from steward.plan_copies_sets(organization, told_facts, told_now, looked_at, looked_takes, looked_can_host, looked_could_host) w group by 1, 2) c)
+          from steward.plan_copies_sets(organization, told_facts, looked_at, looked_takes, looked_can_host, looked_could_host) w group by 1, 2) c)
   select p.category, p.kind, sum(p.event_types)::bigint, sum(p.locations)::bigint,
          array(select i from parts q cross join unnest(q.examples) i where q.category = p.category and q.kind = p.kind order by i limit 5)
     from parts p
