@@ -91,12 +91,17 @@ begin
   end loop;
   if by_sets then
     select * into now from steward.location_facts(organization);
-    select array_agg(l.member_id), array_agg(steward.rule_takes_zoom(l.reason)), array_agg(l.hosting = 'can_host'), array_agg(n.hosting = 'can_host')
+    -- One look for both: an assumed rollout would have none trusted, and an account is never assumed.
+    select array_agg(r.member_id), array_agg(steward.rule_takes_zoom(r.reason)),
+           array_agg(steward.rule_hosting(r.reason, facts.org_state, r.match, r.zoom_status, r.zoom_type, facts.shared_host is not null) = 'can_host'),
+           array_agg(steward.rule_hosting(r.now_reason, now.org_state, r.match, r.zoom_status, r.zoom_type, now.shared_host is not null) = 'can_host')
       into looked_at, takes, can_host, could_host
-      from steward.live_members_under(organization, doubtful, facts.org_state, facts.ever_disconnected, facts.zoom_account_id, facts.allow_opt_out,
-             facts.rollout, facts.rollout_groups, facts.rollout_domains, facts.shared_host, facts.shared_host_type) l
-      join steward.live_members_under(organization, doubtful, now.org_state, now.ever_disconnected, now.zoom_account_id, now.allow_opt_out,
-             now.rollout, now.rollout_groups, now.rollout_domains, now.shared_host, now.shared_host_type) n on n.member_id = l.member_id;
+      from (
+        select l.member_id, l.match, l.zoom_status, l.zoom_type,
+               steward.rule_reason(l.active, l.personal, facts.org_state, facts.ever_disconnected, l.in_rollout, l.opted_out and facts.allow_opt_out) as reason,
+               steward.rule_reason(l.active, l.personal, now.org_state, now.ever_disconnected, l.in_rollout, l.opted_out and now.allow_opt_out) as now_reason
+          from steward.live_facts_under(organization, doubtful, facts.zoom_account_id, facts.rollout, facts.rollout_groups, facts.rollout_domains) l
+        offset 0) r;
     return query
     select s.category, s.kind, s.event_types, s.locations, s.examples
       from steward.plan_locations_sets(organization, to_jsonb(facts), to_jsonb(now), looked_at, takes, can_host, could_host) s;
