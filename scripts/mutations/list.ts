@@ -253,14 +253,26 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '320-location-decisions.sql',
-    find: 'coalesce(bool_or(not r.takes), not facts.disconnected) as kept',
-    replace: 'coalesce(bool_and(not r.takes), not facts.disconnected) as kept',
+    find: 'coalesce(bool_or(not r.takes), not facts.disconnected) as kept,\n',
+    replace: 'coalesce(bool_and(not r.takes), not facts.disconnected) as kept,\n',
     why: 'one host who drops out takes Zoom from a round robin',
   },
   {
     file: '320-location-decisions.sql',
-    find: 'coalesce(bool_or(not r.takes), not facts.disconnected) as kept',
-    replace: 'coalesce(bool_or(not r.takes), true) as kept',
+    find: 'coalesce(bool_or(not r.takes), not facts.disconnected) as kept,\n',
+    replace: 'coalesce(bool_or(not r.takes), true) as kept,\n',
+    why: 'the preview keeps what nobody serves',
+  },
+  {
+    file: '320-location-decisions.sql',
+    find: 'coalesce(bool_or(not r.takes), not facts.disconnected) as kept, min(r.rank)',
+    replace: 'coalesce(bool_and(not r.takes), not facts.disconnected) as kept, min(r.rank)',
+    why: 'a cascade takes what one host with a personal Zoom still serves',
+  },
+  {
+    file: '320-location-decisions.sql',
+    find: 'coalesce(bool_or(not r.takes), not facts.disconnected) as kept, min(r.rank)',
+    replace: 'coalesce(bool_or(not r.takes), true) as kept, min(r.rank)',
     why: 'an event type without hosts survives the disconnect',
   },
   {
@@ -295,9 +307,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '165-live-reasons.sql',
-    find: 'steward_app.personal_connections c\n           where c.member_id = any(ids) and c.organization_id = organization',
+    find: 'steward_app.personal_connections c\n           where c.member_id = any((select ids)::uuid[]) and (c.organization_id = organization) is true',
     replace:
-      'steward_app.personal_connections c\n           where c.member_id = any(ids) and c.organization_id <> organization',
+      'steward_app.personal_connections c\n           where c.member_id = any((select ids)::uuid[]) and (c.organization_id <> organization) is true',
     why: 'a cascade does not see a personal Zoom of the main app',
   },
   {
@@ -350,8 +362,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     file: '320-location-decisions.sql',
-    find: 'asked_owners, serving, null, null, null, null) d\n   where not d.kept;',
-    replace: 'asked_owners, serving, null, null, null, null) d;',
+    find: 'group by s.event_type_id, s.owner_id) d\n   where not d.kept;',
+    replace: 'group by s.event_type_id, s.owner_id) d;',
     why: 'a cascade takes what a personal Zoom serves',
   },
   {

@@ -6,6 +6,8 @@
 -- member_facts is read for two things that only memory can tell: which Zoom user an e-mail match had found
 -- ("holds until that user is gone or another member's verified address is theirs"), and since when an address is known.
 -- Without a row, an address is as old as the member row's last change says.
+-- "is true" of the main app's tables: an index on the organization alone would else look cheaper than the member's key where most
+-- organizations are tiny, and a large one be read whole for each of its members.
 create or replace function steward.live_facts_under(organization uuid, ids uuid[], account text, rollout text, groups uuid[], domains text[])
 returns table (organization_id uuid, member_id uuid, present boolean, active boolean, in_rollout boolean, opted_out boolean, personal text,
                address_key text, address_since timestamptz, match text, zoom_user_key text, zoom_status text, zoom_type smallint)
@@ -52,14 +54,14 @@ language sql stable parallel safe as $$
             left join lateral (
               select a.id, a.active, a.updated_at, steward.address_key(a.email) as any_key,
                      case when a.email_verified then steward.address_key(a.email) end as key
-                from steward_app.members a where a.id = w.id and a.organization_id = organization
+                from steward_app.members a where a.id = w.id and (a.organization_id = organization) is true
                limit 1) b on true
             left join lateral (
               select c.state, (select g.state from steward.grants g where g.id = c.grant_id) as grant_state
                 from steward.personal_connections c where c.organization_id = organization and c.member_id = w.id
                limit 1) p on true
             left join lateral (
-              select c.state from steward_app.personal_connections c where c.member_id = w.id and c.organization_id = organization
+              select c.state from steward_app.personal_connections c where c.member_id = w.id and (c.organization_id = organization) is true
                limit 1) x on true
             left join lateral (
               select k.member_id, k.address_key, k.address_since, k.match, k.zoom_user_key

@@ -18,17 +18,17 @@ language sql stable parallel safe as $$
              end as in_rollout
         from unnest(ids) as w (id)
         left join (
-          select a.id, a.active, a.email from steward_app.members a where a.id = any(ids) and a.organization_id = organization) b on b.id = w.id
+          select a.id, a.active, a.email from steward_app.members a where a.id = any((select ids)::uuid[]) and (a.organization_id = organization) is true) b on b.id = w.id
         left join (
           select c.member_id, c.state, (select g.state from steward.grants g where g.id = c.grant_id) as grant_state
-            from steward.personal_connections c where c.member_id = any(ids) and c.organization_id = organization) p on p.member_id = w.id
+            from steward.personal_connections c where c.member_id = any((select ids)::uuid[]) and (c.organization_id = organization) is true) p on p.member_id = w.id
         left join (
           select c.member_id, c.state from steward_app.personal_connections c
-           where c.member_id = any(ids) and c.organization_id = organization) x on x.member_id = w.id
+           where c.member_id = any((select ids)::uuid[]) and (c.organization_id = organization) is true) x on x.member_id = w.id
         left join (
           select t.member_id from steward.opt_outs t where t.member_id = any(ids) and t.organization_id = organization) o on o.member_id = w.id
         left join (
           select distinct gm.member_id from steward_app.group_members gm
-           where rollout = 'groups' and gm.member_id = any(ids) and gm.organization_id = organization and gm.group_id = any(groups)) g on g.member_id = w.id
+           where rollout = 'groups' and gm.member_id = any((select ids)::uuid[]) and (gm.organization_id = organization) is true and gm.group_id = any(groups)) g on g.member_id = w.id
       offset 0) m
 $$;

@@ -97,22 +97,37 @@ begin
 end $$;
 
 -- Whose Zoom a cascade takes, of event types that are locked and as they were read with the lock: who serves is looked for
--- anew, what the event type itself says is not.
+-- anew, what the event type itself says is not. steward.decide_locations while nobody can host through the organization, in one
+-- statement: who serves goes from one part of it to the next, and not through lists.
 create or replace function steward.cascade_takes(organization uuid, event_types uuid[], kinds text[], owners uuid[],
                                                 out going uuid[], out causes text[], out going_owners uuid[])
-language plpgsql stable as $$
+language plpgsql stable
+-- As in steward.decide_locations.
+set plan_cache_mode = force_custom_plan
+set enable_nestloop = off
+set enable_seqscan = off
+set jit = off
+as $$
 #variable_conflict use_column
 declare
-  asked uuid[];
-  asked_kinds text[];
-  asked_owners uuid[];
-  serving uuid[];
+  facts record;
 begin
-  select array_agg(e.event_type_id), array_agg(e.kind), array_agg(e.owner_id), array_agg(s.member_id)
-    into asked, asked_kinds, asked_owners, serving
-    from unnest(event_types, kinds, owners) as e (event_type_id, kind, owner_id)
-    left join lateral steward.servers_of(e.event_type_id, e.kind, e.owner_id) s on true;
-  select coalesce(array_agg(d.event_type_id), '{}'), array_agg(d.cause), array_agg(d.owner_id) into going, causes, going_owners
-    from steward.decide_locations(organization, asked, asked_kinds, asked_owners, serving, null, null, null, null) d
+  select * into facts from steward.location_facts(organization);
+  with served as materialized (
+    select e.event_type_id, e.owner_id, s.member_id
+      from unnest(event_types, kinds, owners) as e (event_type_id, kind, owner_id)
+      left join lateral steward.servers_of(e.event_type_id, e.kind, e.owner_id) s on true),
+  ruled as materialized (
+    select n.member_id, steward.rule_takes_zoom(n.reason) as takes, steward.rule_cause_rank(n.reason) as rank
+      from (select array_agg(distinct s.member_id) as ids from served s where s.member_id is not null) k
+     cross join lateral (
+       select u.* from steward.live_reasons_under(organization, k.ids, facts.org_state, facts.ever_disconnected, facts.allow_opt_out,
+              facts.rollout, facts.rollout_groups, facts.rollout_domains) u
+       offset 0) n)
+  select coalesce(array_agg(d.event_type_id), '{}'), array_agg(coalesce(steward.rule_cause(d.rank), 'organization_disconnected')), array_agg(d.owner_id)
+    into going, causes, going_owners
+    from (select s.event_type_id, s.owner_id, coalesce(bool_or(not r.takes), not facts.disconnected) as kept, min(r.rank) as rank
+            from served s left join ruled r on r.member_id = s.member_id
+           group by s.event_type_id, s.owner_id) d
    where not d.kept;
 end $$;

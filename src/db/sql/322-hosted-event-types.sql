@@ -39,7 +39,7 @@ begin
                   offset 0) l
             left join (
               select s.member_id, s.match, s.zoom_status, s.zoom_type from steward.member_facts s
-               where s.organization_id = organization and s.member_id = any(members)) f on f.member_id = l.member_id
+               where (s.organization_id = organization) is true and s.member_id = any((select members)::uuid[])) f on f.member_id = l.member_id
           offset 0) k;
   if unknown is not null then
     hosting := hosting || array(
@@ -50,5 +50,5 @@ begin
   end if;
   return query
   select distinct s.event_type_id, s.owner_id
-    from unnest(asked, asked_owners, serving) as s (event_type_id, owner_id, member_id) join unnest(hosting) as h (member_id) on h.member_id = s.member_id;
+    from unnest(asked, asked_owners, serving) as s (event_type_id, owner_id, member_id) where s.member_id = any(hosting);
 end $$;

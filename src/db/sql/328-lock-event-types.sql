@@ -7,11 +7,12 @@ language plpgsql volatile
 -- an average one, and where most are tiny it would read all of a large one and compare each row with the whole list.
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 begin
   select array_agg(k.id), array_agg(k.kind), array_agg(k.host_member_id) into ids, kinds, owners
     from (select e.id, e.kind, e.host_member_id from steward_app.event_types e
-           where e.organization_id = organization and e.id = any(event_types)
+           where (e.organization_id = organization) is true and e.id = any((select event_types)::uuid[])
            order by e.id for no key update) k;
   -- Of a table the lock waits for the row and gives it as it is then. What a view puts together from other tables it gives as it
   -- was before the wait.

@@ -22,7 +22,7 @@ create or replace function steward.location_neighbours_rows(event_types uuid[])
 returns table (event_type_id uuid, neighbours text)
 language sql stable parallel safe as $$
   select l.event_type_id, md5(string_agg(steward.location_print(l.id, l.position, l.kind, l.details, l.updated_at), chr(30) order by l.position, l.id))
-    from steward_app.locations l where l.event_type_id = any(event_types) and l.kind <> 'zoom_conference' group by l.event_type_id
+    from steward_app.locations l where l.event_type_id = any((select event_types)::uuid[]) and l.kind <> 'zoom_conference' group by l.event_type_id
 $$;
 
 -- The copies of these event types that return where somebody can host: they may (steward.returnable_archives), no Zoom
@@ -59,7 +59,7 @@ begin
                       where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference'
                         and l.event_type_id = a.event_type_id);
   if copies is null then return; end if;
-  taken := array(select l.id from steward_app.locations l where l.id = any(locations));
+  taken := array(select l.id from steward_app.locations l where l.id = any((select locations)::uuid[]));
   return query
   select c.id, c.event_type_id, c.fallback, c.waits, c.lacking
     from unnest(copies, types, prints, locations, fallbacks, waiting, lacking) as c (id, event_type_id, neighbours, location, fallback, waits, lacking)
@@ -146,8 +146,22 @@ begin
     order by l.event_type_id, l.id for update;
 end $$;
 
+-- The same as it is when this is called, not as it was when the statement around it began.
+create or replace function steward.location_neighbours_now_rows(event_types uuid[])
+returns table (event_type_id uuid, neighbours text)
+language plpgsql volatile
+set enable_seqscan = off
+-- In the order of the index, which groups them.
+set enable_bitmapscan = off
+set jit = off
+as $$
+begin
+  return query select n.event_type_id, n.neighbours from steward.location_neighbours_rows(event_types) n;
+end $$;
+
 -- Archives and removes the Zoom locations of these event types, all or none of an event type's, and leaves the
--- fallback or the flag where nothing else is there. Call it on locked event types.
+-- fallback or the flag where nothing else is there. Call it on locked event types. The rows need not be locked: their
+-- deletion waits for whoever edits them, and what is left is looked at once they are gone.
 create or replace function steward.remove_locations_rows(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
 language plpgsql volatile
@@ -156,6 +170,8 @@ language plpgsql volatile
 set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
 set enable_seqscan = off
+-- Rows are waited for in the order of the index, which is that of event types.
+set enable_bitmapscan = off
 set jit = off
 as $$
 #variable_conflict use_column
@@ -164,46 +180,44 @@ declare
   at timestamptz := steward.now();
   -- Ids of copies are random by the chunk and counted within: at random each would go to another page of the index.
   series constant text := left(gen_random_uuid()::text, 24);
+  instead jsonb;
 begin
   select * into facts from steward.location_facts(organization);
+  instead := coalesce(facts.fallback -> 'details', '{}');
   perform steward.supersede_archives(organization, event_types);
   return query
-  with asked as (select * from unnest(event_types, causes, owners) as u (event_type_id, cause, owner_id)),
-  -- The rows are locked, so that what goes here is what was seen.
-  zoom as (
+  with zoom as (
     delete from steward_app.locations l
      where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' returning l.*),
-  others as materialized (select * from steward.location_neighbours_rows(event_types)),
   done as materialized (
     select a.event_type_id, a.cause, a.owner_id, z.locations, z.place, o.neighbours,
            case when o.event_type_id is null and facts.fallback is not null then gen_random_uuid() end as fallback_id
-      from asked a
+      from unnest(event_types, causes, owners) as a (event_type_id, cause, owner_id)
       join (select event_type_id, count(*)::integer as locations, min(position) as place from zoom group by event_type_id) z
         on z.event_type_id = a.event_type_id
-      left join others o on o.event_type_id = a.event_type_id),
-  instead as materialized (
-    select d.fallback_id as id, d.event_type_id, d.place, facts.fallback ->> 'kind' as kind, coalesce(facts.fallback -> 'details', '{}') as details
-      from done d where d.fallback_id is not null),
+      left join (select n.* from (select array_agg(event_type_id) as types from zoom) g
+                  cross join lateral steward.location_neighbours_now_rows(g.types) n) o on o.event_type_id = a.event_type_id),
   archived as (
     insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation,
                                             run_id, archived_at, expires_at, fallback)
     select (series || lpad(to_hex(row_number() over ()), 12, '0'))::uuid, organization, z.event_type_id, 'rows', z.position, to_jsonb(z),
-           coalesce(d.neighbours, md5(coalesce(steward.location_print(i.id, i.place, i.kind, i.details, at), ''))),
+           coalesce(d.neighbours, md5(coalesce(steward.location_print(d.fallback_id, d.place, facts.fallback ->> 'kind', instead, at), ''))),
            d.cause, steward.rule_offered(d.cause, facts.disconnect_cause), facts.generation, run, at, at + facts.expires_after,
-           case when i.id is not null then jsonb_build_object('id', i.id, 'event_type_id', i.event_type_id, 'organization_id', organization,
-             'position', i.place, 'kind', i.kind, 'details', i.details, 'created_at', at, 'updated_at', at) end
-      from zoom z join done d on d.event_type_id = z.event_type_id left join instead i on i.event_type_id = z.event_type_id
-    returning 1),
+           case when d.fallback_id is not null then jsonb_build_object('id', d.fallback_id, 'event_type_id', d.event_type_id, 'organization_id', organization,
+             'position', d.place, 'kind', facts.fallback ->> 'kind', 'details', instead, 'created_at', at, 'updated_at', at) end
+      from zoom z join done d on d.event_type_id = z.event_type_id),
   fallback as (
     insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details, created_at, updated_at)
-    select i.id, i.event_type_id, organization, i.place, i.kind, i.details, at, at from instead i returning 1),
+    select d.fallback_id, d.event_type_id, organization, d.place, facts.fallback ->> 'kind', instead, at, at
+      from done d where d.fallback_id is not null returning 1),
   flag as (
     insert into steward.event_type_flags (event_type_id, organization_id, needs_location_since, run_id)
     select d.event_type_id, organization, at, run from done d where d.neighbours is null and d.fallback_id is null
     on conflict (event_type_id) do nothing returning 1),
   unflagged as (
     delete from steward.event_type_flags g using done d
-     where g.event_type_id = any(event_types) and g.event_type_id = d.event_type_id and (d.neighbours is not null or d.fallback_id is not null)),
+     where g.event_type_id = any((select event_types)::uuid[]) and g.event_type_id = d.event_type_id
+       and (d.neighbours is not null or d.fallback_id is not null)),
   told as (
     insert into steward.untold_location_changes (organization_id, run_id, change, event_type_ids, owner_member_ids, locations, causes, needs_location)
     select organization, run, 'removed', array_agg(d.event_type_id), array_agg(d.owner_id), array_agg(d.locations), array_agg(d.cause),
@@ -245,7 +259,7 @@ begin
      where c.attrelid = 'steward_app.locations'::regclass and c.attnum > 0 and not c.attisdropped and c.attgenerated = '' and c.attidentity <> 'a'
        and c.attname <> all(lacking);
     -- As a value and not from a relation, which costs twice as much; "offset 0": made once a row, not once a column.
-    execute format('with taken as (delete from steward.archived_locations x where x.id = any($1) returning x.content),
+    execute format('with taken as (delete from steward.archived_locations x where x.id = any((select $1)::uuid[]) returning x.content),
                     back as (
                       insert into steward_app.locations (%s) select %s from (
                         select jsonb_populate_record(null::steward_app.locations, t.content) as r from taken t offset 0) as made

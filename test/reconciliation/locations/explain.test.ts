@@ -128,6 +128,43 @@ const turnOn = `insert into steward.organization_settings (organization_id, zoom
 const disconnect = `update steward.org_connections set state = 'disconnecting', disconnected_at = now(), generation = 6 where organization_id = '${organizationId}'`;
 const reconnect = `update steward.org_connections set state = 'active', disconnected_at = null, generation = 7 where organization_id = '${organizationId}'`;
 
+const small = [
+  `insert into steward_app.event_types (id, organization_id, kind, title)
+   select gen_random_uuid(), gen_random_uuid(), 'solo', 'T' from generate_series(1, 10000)`,
+  `insert into steward_app.members (id, organization_id, name, email, email_verified, role)
+   select gen_random_uuid(), gen_random_uuid(), 'M', i || '@c.test', true, 'user' from generate_series(1, 10000) i`,
+  'drop index steward_app.event_types_organization',
+  'create index on steward_app.event_types (organization_id)',
+  'alter table steward_app.members drop constraint members_organization_id_id_key',
+  'create index on steward_app.members (organization_id)',
+];
+const analyze = 'analyze steward_app.event_types, steward_app.members';
+
+test('who serves a page is locked and asked by keys, also of a large organization that came since the last count', async () => {
+  const page = `'${organizationId}', array(select md5('ae' || i)::uuid from generate_series(1, 3000) i)`;
+  const asked = (ask: string) => `select t.* from steward.lock_event_types(${page}) l, ${ask} t`;
+  const counted = ['event_types', 'members'];
+  const { nodes } = await plansOf([
+    ...small,
+    // Its rows are put aside while the others are counted.
+    ...counted.map(
+      (table) =>
+        `with gone as (delete from steward_app.${table} where (organization_id = '${organizationId}') is true returning *)
+         select * into temp ${table}_aside from gone`,
+    ),
+    analyze,
+    ...counted.map((table) => `insert into steward_app.${table} select * from ${table}_aside`),
+    asked(`steward.hosted_event_types('${organizationId}', l.ids, l.kinds, l.owners)`),
+    disconnect,
+    asked(`steward.cascade_takes('${organizationId}', l.ids, l.kinds, l.owners)`),
+  ]);
+  const keys = nodes.map((node) => node['Index Cond'] ?? '').filter((condition) => /\bid = ANY/.test(condition));
+  expect(keys.length).toBeGreaterThan(3);
+  expect(nodes.map((node) => node['Index Name'] ?? '').filter((name) => name.endsWith('_organization_id_idx'))).toEqual(
+    [],
+  );
+});
+
 describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   test('chunks of a cascade, of the return and of a pass with nothing to do read by keys', async () => {
     const { nodes, called } = await plansOf([
@@ -179,18 +216,7 @@ describe.each(['rows', 'json'] as const)('%s', (adapter) => {
   test('one large organization among small ones is read by the keys of the page, not whole', async () => {
     // On average an organization has so few rows that to read all of it looks cheaper than ten keys. With the main app's own
     // indexes: those of the reference app have both columns, of which Postgres 17 and later use both in any case.
-    const small = [
-      `insert into steward_app.event_types (id, organization_id, kind, title)
-       select gen_random_uuid(), gen_random_uuid(), 'solo', 'T' from generate_series(1, 10000)`,
-      `insert into steward_app.members (id, organization_id, name, email, email_verified, role)
-       select gen_random_uuid(), gen_random_uuid(), 'M', i || '@c.test', true, 'user' from generate_series(1, 10000) i`,
-      'drop index steward_app.event_types_organization',
-      'create index on steward_app.event_types (organization_id)',
-      'alter table steward_app.members drop constraint members_organization_id_id_key',
-      'create index on steward_app.members (organization_id)',
-      'analyze steward_app.event_types, steward_app.members',
-    ];
-    const { nodes } = await plansOf([...small, disconnect, chunk(adapter, 10), reconnect, chunk(adapter, 10)]);
+    const { nodes } = await plansOf([...small, analyze, disconnect, chunk(adapter, 10), reconnect, chunk(adapter, 10)]);
     const conditions = nodes.map((node) => node['Index Cond'] ?? '').filter((condition) => condition !== '');
     expect(conditions.filter((condition) => /\bid = ANY/.test(condition)).length).toBeGreaterThan(5);
     expect(

@@ -65,6 +65,27 @@ test.each(['[]', '[{"kind": "outbound_call"}]'])(
   },
 );
 
+test.each(ways)(
+  'rows, %s: one of two Zoom rows that becomes another kind, held until the other goes, is what is left',
+  async (way) => {
+    const { w, id } = await endangered('rows', way, [online, online]);
+    const edit = hold(database.another(1), (app) =>
+      sql`update steward_app.locations set kind = 'outbound_call' where event_type_id = ${id} and position > 0`.execute(
+        app,
+      ),
+    );
+    await edit.ready;
+    const chunk = database.another(1).transaction().execute(chunkOf(w));
+    await untilSomebodyWaits(w.db);
+    await edit.commit();
+    expect((await chunk).counts).toMatchObject({ removedEventTypes: 1, removed: 1, needsLocation: 0 });
+    expect(await w.kindsOf(id)).toEqual(['outbound_call']);
+    // The copy knows the row as it is: Zoom returns beside it.
+    await w.setConnection({ state: 'active' });
+    if (way === 'cascade') expect(await w.reconcile()).toMatchObject({ restored: 1 });
+  },
+);
+
 test.each([
   ['copies', 'x'],
   ['copies older than a column', 'updated_at'],
