@@ -479,6 +479,26 @@ describe('mass changes in batches', () => {
     expect(rows).toEqual([]);
   });
 
+  it('hold back whom it was told singly, few or more than the batch has', async () => {
+    const { db } = database;
+    for (const toldSingly of [1, 30]) {
+      const organizationId = randomUUID();
+      const told = Array.from({ length: toldSingly }, () => randomUUID());
+      for (const owner of told) await tell(db, organizationId, 'locations.removed', {}, owner);
+      while ((await sequenceEvents(db, 100)) > 0);
+      const fresh = randomUUID();
+      await tellMass(db, organizationId, [told[0]!, fresh]);
+      while ((await sequenceEvents(db, 100)) > 0);
+      const read = await events().read({ organizationId, limit: 100 });
+      expect(read.slice(toldSingly).map(({ subjectId }) => subjectId)).toEqual([fresh]);
+      const { rows } = await sql<{ subject_id: string; data: Record<string, unknown> }>`
+        select subject_id, data from steward.events where organization_id = ${organizationId} and held_until is not null`.execute(
+        db,
+      );
+      expect(rows).toMatchObject([{ subject_id: told[0], data: { eventTypes: 2 } }]);
+    }
+  });
+
   it('are no longer rounds where few owners have very many event types', async () => {
     const { db } = database;
     const organizationId = randomUUID();
