@@ -1,5 +1,3 @@
-import type { Snapshots } from './world.ts';
-
 /**
  * What must be true, as plain SQL written from the story (schema story) – no call of the engine.
  * Each query returns the violations; none means the check holds. `damage` makes exactly that check fail.
@@ -33,17 +31,32 @@ export type Moment = (typeof moments)[number];
 
 const someone = (where: string): string => `(select member_id from story.members where ${where} order by i limit 1)`;
 
-/** Event types whose Zoom somebody still serves once the organization's Zoom is gone: a server has a personal one. */
-const servedPersonally = `
-  select e.id from steward_app.event_types e join story.members m on m.member_id = e.host_member_id and m.personal
-  union
-  select e.id from steward_app.event_types e
-    join steward_app.event_type_hosts h on h.event_type_id = e.id and h.active
-    join story.members m on m.member_id = h.member_id and m.personal
-   where e.kind = 'round_robin' or (e.kind = 'template' and e.host_member_id is null)`;
+/**
+ * What differs between two sets of (id, says): what the story tells, and what is there. Both are added up, as hashes of
+ * their rows; row by row they are compared only where the sums differ, as to join millions takes many times as long.
+ */
+const differences = (told: string, there: string): string => `
+  with told as not materialized (${told}), there as not materialized (${there}),
+  sums as materialized (
+    select (select row (count(*), sum(hash_record_extended(row (t.id, t.says), 0))) from told t)
+           is distinct from (select row (count(*), sum(hash_record_extended(row (a.id, a.says), 0))) from there a) as differ)
+  select coalesce(t.id, a.id) as id, case when a.id is null then 'is missing' when t.id is null then 'is unexpected' else 'differs' end as what,
+         t.says as told, a.says as there
+    from told t full join there a on a.id = t.id
+   where (select differ from sums) and (t.id is null or a.id is null or t.says is distinct from a.says)`;
 
-/** The values of a location as one number. */
-const valuesOf = (l: string): string => `hash_record_extended(${l}, 0)`;
+/** Of everybody: what the story tells, and what is stored. */
+const ofMembers = (told: string, stored: string): string =>
+  differences(
+    `select m.member_id as id, ${told} as says from story.members m`,
+    `select c.member_id as id, ${stored} as says from steward.member_connections c`,
+  );
+
+const served = (whoElse: string): string => `case when m.personal then 'personal' else '${whoElse}' end`;
+
+const hostingAsTold = `case when m.personal then 'can_host' else
+  case m.zoom when 'none' then 'no_zoom_user' when 'pending' then 'zoom_user_pending' when 'inactive' then 'zoom_user_inactive'
+              when 'no_licence' then 'no_meeting_licence' when 'ambiguous' then 'ambiguous_match' else 'can_host' end end`;
 
 /**
  * A version of a row is never written again in place: whatever writes a row, also with equal values, makes another version,
@@ -51,28 +64,38 @@ const valuesOf = (l: string): string => `hash_record_extended(${l}, 0)`;
  */
 const writer = (what: string): string => `(select xid from story.writers where what = '${what}')`;
 
-/**
- * Locations that are not what they were: written since, or gone. Which ones are gone is looked for only if there are fewer, as
- * that takes as long with millions of them as the scenes before and after.
- */
-const unchangedLocations = (which: string): string => `
+/** Rows that are not what they were: written since, or gone. Which ones, is looked for only where a count says that there are any. */
+const written = (table: string, where: string, what: string, told: { count: string; rows: string }): string => `
   with counted as materialized (
-    select (select count(*) from steward_app.locations l where ${which} and l.xmin = ${writer('locations')})
-           is distinct from (select sum(n) from story.location_sums_before where ${which}) as fewer)
-  select l.id, 'was written' as what from steward_app.locations l where ${which} and l.xmin is distinct from ${writer('locations')}
+    select count(*) filter (where l.xmin = ${writer(what)}) as unwritten, count(*) as n from ${table} l where ${where}),
+  found as materialized (select unwritten <> n as written, unwritten is distinct from (${told.count}) as fewer from counted)
+  select l.id, 'was written' as what from ${table} l where (select written from found) and ${where} and l.xmin is distinct from ${writer(what)}
   union all
-  select null, 'some are gone' from counted where fewer
+  select null, 'some are gone' from found where fewer
   union all
-  select b.id, 'is gone' from story.locations b
-   where (select fewer from counted) and ${which} and not exists (select from steward_app.locations l where l.id = b.id)`;
+  select b.id, 'is gone' from (${told.rows}) b where (select fewer from found) and not exists (select from ${table} l where l.id = b.id)`;
 
+const writtenLocations = (where: string): string =>
+  written('steward_app.locations', where, 'locations', {
+    count: `select sum(n) from story.location_counts where ${where}`,
+    rows: `select id from story.locations where ${where}`,
+  });
+
+/** The values of locations that the story tells of, against those that are there. */
+const locationsDiffer = (told: string, there: string): string =>
+  differences(
+    `select l.id, row (l.id, event_type_id, organization_id, position, kind, details, at, at)::steward_app.locations as says
+       from story.locations l, story.writers where ${told} and what = 'locations'`,
+    `select l.id, l as says from steward_app.locations l where ${there}`,
+  );
+
+const zoom = `kind = 'zoom_conference'`;
 const others = `kind <> 'zoom_conference'`;
-
 const nothingMoved = (at: Moment): Check => ({
   name: `nothing removed: ${at.replaceAll('_', ' ')}`,
   at,
   says: 'every location is there, byte for byte, and no row was written',
-  sql: unchangedLocations('true'),
+  sql: writtenLocations('true'),
   damage: `delete from steward_app.locations where id = (select id from steward_app.locations where kind = 'zoom_conference' order by id limit 1)`,
 });
 
@@ -81,26 +104,21 @@ export const checks: readonly Check[] = [
     name: 'everyone is served',
     at: 'fanned_out',
     says: 'members with a personal Zoom keep it, all others have the organization’s',
-    sql: `select m.i, c.effective from story.members m left join steward.member_connections c on c.member_id = m.member_id
-           where c.effective is distinct from case when m.personal then 'personal' else 'organization' end`,
+    sql: ofMembers(served('organization'), 'c.effective'),
     damage: `update steward.member_connections set effective = 'none' where member_id = ${someone('not personal')}`,
   },
   {
     name: 'hosting has its reason',
     at: 'fanned_out',
     says: 'who has no Zoom user, a pending, inactive, unlicensed or ambiguous one cannot host, and it says why',
-    sql: `select m.i, m.zoom, c.hosting from story.members m left join steward.member_connections c on c.member_id = m.member_id
-           where c.hosting is distinct from case when m.personal then 'can_host' else
-             case m.zoom when 'none' then 'no_zoom_user' when 'pending' then 'zoom_user_pending' when 'inactive' then 'zoom_user_inactive'
-                         when 'no_licence' then 'no_meeting_licence' when 'ambiguous' then 'ambiguous_match' else 'can_host' end end`,
+    sql: ofMembers(hostingAsTold, 'c.hosting'),
     damage: `update steward.member_connections set hosting = 'no_zoom_user' where member_id = ${someone(`not personal and zoom = 'licensed'`)}`,
   },
   {
     name: 'basic users are flagged',
     at: 'fanned_out',
     says: 'exactly the basic Zoom users carry the 40-minute flag',
-    sql: `select m.i from story.members m join steward.member_connections c on c.member_id = m.member_id
-           where c.basic_plan <> (m.zoom = 'basic' and not m.personal)`,
+    sql: ofMembers(`m.zoom = 'basic' and not m.personal`, 'c.basic_plan'),
     damage: `update steward.member_connections set basic_plan = not basic_plan where member_id = ${someone('not personal')}`,
   },
   nothingMoved('fanned_out'),
@@ -117,16 +135,17 @@ export const checks: readonly Check[] = [
     name: 'personal takes over',
     at: 'personal_connected',
     says: 'the member who connected a personal Zoom is served by it, nobody else changed',
-    sql: `select m.i, c.effective from story.members m join steward.member_connections c on c.member_id = m.member_id
-           where c.effective <> case when m.personal or m.member_id = (select id from story.named where name = 'mover') then 'personal' else 'organization' end`,
+    sql: ofMembers(
+      `case when m.personal or m.member_id = (select id from story.named where name = 'mover') then 'personal' else 'organization' end`,
+      'c.effective',
+    ),
     damage: `update steward.member_connections set effective = 'organization' where member_id = (select id from story.named where name = 'mover')`,
   },
   {
     name: 'the organization takes back',
     at: 'personal_disconnected',
     says: 'after the personal Zoom is gone the organization’s serves again, by itself',
-    sql: `select m.i, c.effective from story.members m join steward.member_connections c on c.member_id = m.member_id
-           where c.effective <> case when m.personal then 'personal' else 'organization' end`,
+    sql: ofMembers(served('organization'), 'c.effective'),
     damage: `update steward.member_connections set effective = 'none' where member_id = (select id from story.named where name = 'mover')`,
   },
   {
@@ -143,8 +162,10 @@ export const checks: readonly Check[] = [
     says: 'the state is interrupted, owners were told, members stay served and hosting says interrupted',
     sql: `select 'state ' || state as what from steward.org_connections where state <> 'interrupted'
           union all select 'not told' where not exists (select from steward.events where type = 'connection.interrupted')
-          union all select 'member ' || m.i from story.members m join steward.member_connections c on c.member_id = m.member_id
-           where not m.personal and (c.effective, c.hosting) is distinct from ('organization', 'interrupted')`,
+          union all select 'member ' || id from (${ofMembers(
+            `case when m.personal then 'personal can_host' else 'organization interrupted' end`,
+            `c.effective || ' ' || c.hosting`,
+          )}) m`,
     damage: `update steward.member_connections set hosting = 'can_host' where member_id = ${someone('not personal')}`,
   },
   nothingMoved('interrupted'),
@@ -153,8 +174,7 @@ export const checks: readonly Check[] = [
     at: 'resumed',
     says: 'active again without anybody’s click; hosting as before',
     sql: `select 'state ' || state as what from steward.org_connections where state <> 'active' or at_risk_reason is not null or deadline_at is not null
-          union all select 'member ' || m.i from story.members m join steward.member_connections c on c.member_id = m.member_id
-           where not m.personal and m.zoom = 'licensed' and c.hosting <> 'can_host'`,
+          union all select 'member ' || id from (${ofMembers(hostingAsTold, 'c.hosting')}) m`,
     damage: `update steward.org_connections set deadline_at = now()`,
   },
   {
@@ -180,49 +200,48 @@ export const checks: readonly Check[] = [
     name: 'Zoom is gone where nobody serves it',
     at: 'disconnected',
     says: 'exactly the Zoom locations without a personal server are gone',
-    sql: `select coalesce(b.id, l.id) as id, case when l.id is null then 'missing' else 'left over' end as what
-            from (select id from story.zoom_before where event_type_id in (${servedPersonally})) b
-            full join (select id from steward_app.locations where kind = 'zoom_conference') l on l.id = b.id
-           where b.id is null or l.id is null`,
+    sql: differences(
+      `select id, '' as says from story.locations where ${zoom} and personal`,
+      `select id, '' as says from steward_app.locations where ${zoom}`,
+    ),
     damage: `insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
-             select gen_random_uuid(), b.event_type_id, o.id, 1, 'zoom_conference', '{}' from story.zoom_before b, steward_app.organizations o
-              where not exists (select from (${servedPersonally}) s where s.id = b.event_type_id) order by b.id limit 1`,
+             select gen_random_uuid(), event_type_id, organization_id, 1, kind, details from story.locations where ${zoom} and not personal order by id limit 1`,
   },
   {
     name: 'every other location is unchanged',
     at: 'disconnected',
     says: 'byte for byte, and no row was rewritten',
-    sql: unchangedLocations(others),
+    sql: writtenLocations(others),
     damage: `update steward_app.locations set details = details where id = (select id from steward_app.locations where ${others} order by id limit 1)`,
   },
   {
     name: 'no event type was written',
     at: 'disconnected',
     says: 'event types keep their row versions',
-    sql: `select e.id from steward_app.event_types e where e.xmin is distinct from ${writer('event types')}
-          union all
-          select b.id from story.event_types b
-           where (select count(*) from steward_app.event_types) <> (select count(*) from story.event_types)
-             and not exists (select from steward_app.event_types e where e.id = b.id)`,
+    sql: written('steward_app.event_types', 'true', 'event types', {
+      count: 'select count(*) from story.event_types',
+      rows: 'select id from story.event_types',
+    }),
     damage: `update steward_app.event_types set title = title where id = (select id from steward_app.event_types order by id limit 1)`,
   },
   {
     name: 'what was removed is archived',
     at: 'disconnected',
     says: 'one copy for each removed location, the whole row and its place',
-    sql: `select b.id from story.zoom_before b
-           where not exists (select from (${servedPersonally}) s where s.id = b.event_type_id)
-             and not exists (select from steward.archived_locations a where (a.content ->> 'id')::uuid = b.id and a.place = b.position)`,
+    sql: differences(
+      `select id, position as says from story.locations where ${zoom} and not personal`,
+      `select (content ->> 'id')::uuid as id, place as says from steward.archived_locations`,
+    ),
     damage: `delete from steward.archived_locations where id = (select id from steward.archived_locations order by id limit 1)`,
   },
   {
     name: 'members are left as the story says',
     at: 'disconnected',
     says: 'personal ones are still served, all others by nobody; personal Zoom was not touched',
-    sql: `select 'member ' || m.i as what from story.members m join steward.member_connections c on c.member_id = m.member_id
-           where c.effective <> case when m.personal then 'personal' else 'none' end
-          union all select 'personal connection of ' || b.member_id from story.personal_before b
-            left join steward_app.personal_connections p on p.member_id = b.member_id where p.member_id is null or p::text <> b.content`,
+    sql: `select 'member ' || id as what from (${ofMembers(served('none'), 'c.effective')}) m
+          union all select 'personal connection of ' || m.member_id from story.members m
+            left join steward_app.personal_connections p on p.member_id = m.member_id
+           where m.personal and p.xmin is distinct from ${writer('personal connections')}`,
     damage: `update steward_app.personal_connections set state = 'broken' where member_id = ${someone('personal')}`,
   },
   {
@@ -246,33 +265,26 @@ export const checks: readonly Check[] = [
     name: 'the preview was right',
     at: 'disconnected',
     says: 'the numbers shown before are the numbers of what happened',
-    sql: `select 'previewed ' || n.number || ', removed ' || gone.count as what
-            from (select count(*) from story.zoom_before b
-                   where not exists (select from steward_app.locations l where l.id = b.id)) gone
-            left join story.numbers n on n.name = 'previewed_removals' where n.number is distinct from gone.count`,
+    sql: `select 'previewed ' || previewed.number || ', removed ' || gone.count as what
+            from (select filled.n - (select count(*) from steward_app.locations where ${zoom} and xmin = ${writer('locations')}) as count
+                    from story.location_counts filled where ${zoom}) gone
+            left join story.numbers previewed on previewed.name = 'previewed_removals' where previewed.number is distinct from gone.count`,
     damage: `update story.numbers set number = number + 1 where name = 'previewed_removals'`,
   },
   {
     name: 'everything came back',
     at: 'restored',
     says: 'every Zoom location is back with its id, place, details and timestamps',
-    sql: `select b.id from story.zoom_before b left join steward_app.locations l on l.id = b.id and l.kind = 'zoom_conference'
-           where ${valuesOf('l')} is distinct from b.print
-             and not exists (select from story.not_restorable n where n.event_type_id = b.event_type_id)
-          union all select a.id from steward_app.locations a where kind = 'zoom_conference' and not exists (select from story.zoom_before b where b.id = a.id)`,
+    sql: locationsDiffer(`${zoom} and can_host`, zoom),
     damage: `update steward_app.locations set position = 9 where id = (
-               select id from steward_app.locations where kind = 'zoom_conference'
-                  and event_type_id not in (select event_type_id from story.not_restorable) order by id limit 1)`,
+               select id from steward_app.locations where ${zoom} order by id limit 1)`,
   },
   {
     name: 'others are unchanged after restore',
     at: 'restored',
     says: 'byte for byte, and still no row was rewritten',
     // Here, after all that happened, the bytes are compared as well.
-    sql: `${unchangedLocations(others)}
-          union all
-          select null::uuid, 'differ' where (select sum(${valuesOf('l')}) from steward_app.locations l where ${others})
-                                      is distinct from (select sum(prints) from story.location_sums_before where ${others})`,
+    sql: `select id, what from (${writtenLocations(others)}) w union all select id, what from (${locationsDiffer(others, others)}) d`,
     damage: `update steward_app.locations set updated_at = updated_at where id = (select id from steward_app.locations where ${others} order by id limit 1)`,
   },
   {
@@ -329,44 +341,3 @@ export const checks: readonly Check[] = [
     damage: `delete from steward.audit_log where action = 'connection.disconnect'`,
   },
 ];
-
-/**
- * Tables the checks read: the state before anything happened, and what the story names. A worker that arrives at a full
- * database finds statistics there; so does the demo.
- */
-export const snapshots: Snapshots = {
-  ofLocations: [
-    'vacuum (analyze) steward_app.locations',
-    // How many there are of each is the story's word, not the table's: scenes that touch none may have begun.
-    `create table story.location_sums_before as
-      select k.kind, (select count(*) from story.event_types e where e.has_zoom or k.kind <> 'zoom_conference') as n, s.prints
-        from (values ('physical'), ('zoom_conference'), ('outbound_call')) k (kind)
-        left join (select kind, sum(${valuesOf('l')}) as prints from steward_app.locations l where ${others} group by 1) s on s.kind = k.kind`,
-    `create unlogged table story.zoom_before as
-      select id, event_type_id, position, ${valuesOf('l')} as print from steward_app.locations l where kind = 'zoom_conference';
-     analyze story.zoom_before`,
-  ],
-  ofTheRest: [
-    `vacuum (analyze) steward_app.organizations, steward_app.members, steward_app.personal_connections,
-                      steward_app.event_types, steward_app.event_type_hosts, steward_app.bookings`,
-    'analyze story.members, story.event_types',
-    `
-    create table story.named (name text primary key, id uuid not null);
-    create table story.numbers (name text primary key, number bigint not null);
-    create table story.secrets (value text primary key);
-    create table story.findings (rule text not null, detail text not null);
-    create table story.queue_content (place text not null, content text);
-    -- Nobody who serves these can host through the organization: no Zoom user, pending, unlicensed, ambiguous.
-    create view story.not_restorable as
-      select e.id as event_type_id from story.event_types e where e.has_zoom and not exists (
-        select from (
-          select x.id as event_type_id, x.host_member_id as member_id from steward_app.event_types x
-          union all
-          select h.event_type_id, h.member_id from steward_app.event_type_hosts h join steward_app.event_types x on x.id = h.event_type_id
-           where h.active and (x.kind = 'round_robin' or (x.kind = 'template' and x.host_member_id is null))) servers
-        join story.members m using (member_id)
-       where servers.event_type_id = e.id and (m.personal or m.zoom in ('licensed', 'basic')));
-    create table story.personal_before as select member_id, p::text as content from steward_app.personal_connections p;
-    analyze story.personal_before`,
-  ],
-};

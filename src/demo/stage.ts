@@ -19,7 +19,7 @@ import { migrateAll } from '../queues/migrate-all.ts';
 import { createReleaseStack } from '../release-stack.ts';
 import { Secret } from '../secret.ts';
 import { type Simulator, startSimulator } from '../simulator/start-simulator.ts';
-import { moments, snapshots } from './checks.ts';
+import { moments } from './checks.ts';
 import { otherZoomUsers, seedWorld, type World, zoomAccountId, zoomUserPattern } from './world.ts';
 
 export type StageOptions = {
@@ -84,15 +84,15 @@ export async function setStage({ members, queue, seed, log: logTo }: StageOption
     if (redis) stack.add('Redis', () => redis.stop());
 
     const setup = createDatabase({ url: databaseUrl, max: 6 });
-    let remembered: Promise<void> | undefined;
+    let filled: Promise<void> | undefined;
     stack.add('what fills the world', async () => {
-      await remembered?.catch(() => {});
+      await filled?.catch(() => {});
       await setup.destroy();
     });
     await migrateReferenceApp(setup);
     await migrateAll(setup, { databaseUrl: new Secret(databaseUrl), queue, queuePrefix: 'demo' });
-    const world = await seedWorld(setup, { members, seed }, snapshots);
-    remembered = world.remembered;
+    const world = await seedWorld(setup, { members, seed });
+    filled = world.filled;
 
     const zoom = await startSimulator({
       profile: 'cruel',

@@ -232,8 +232,8 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       title: 'An owner says yes: active',
       async play() {
         const candidate = await waiting();
-        // Nothing before asked for a location.
-        await world.located;
+        // Nothing before asked for an event type or a location.
+        await world.filled;
         await steward.confirmConnection({ by: owner, candidateId: candidate.id });
         await inState('active');
         const last = await memberOf(`zoom = 'licensed' and not personal and i > ${world.members - 100}`);
@@ -253,7 +253,6 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       moment: 'fanned_out',
       async play() {
         const counts = await followRun();
-        await world.remembered;
         const { rows } = await sql<{ hosting: string; n: number }>`
           select hosting, count(*) as n from steward.member_connections where effective = 'organization' group by 1 order by 2 desc`.execute(
           db,
@@ -291,6 +290,9 @@ export function writeStory(stage: Stage, narrator: Narrator): readonly Scene[] {
       async play() {
         joinerId = randomUUID();
         await name('joiner', joinerId);
+        await sql`insert into story.members values (${world.members}, ${joinerId}, ${zoomPeople.joiner.email}, 'licensed', false)`.execute(
+          db,
+        );
         const started = performance.now();
         await db.transaction().execute(async (trx) => {
           await sql`insert into steward_app.members (id, organization_id, name, email, email_verified, role)
