@@ -43,7 +43,10 @@ const differences = (told: string, there: string): string => `
   select coalesce(t.id, a.id) as id, case when a.id is null then 'is missing' when t.id is null then 'is unexpected' else 'differs' end as what,
          t.says as told, a.says as there
     from told t full join there a on a.id = t.id
-   where (select differ from sums) and (t.id is null or a.id is null or t.says is distinct from a.says)`;
+   where (select differ from sums) and (t.id is null or a.id is null or t.says is distinct from a.says)
+  union all
+  -- By itself if one is there twice.
+  select null, 'the sums differ', null, null from sums where differ`;
 
 /** Of everybody: what the story tells, and what is stored. */
 const ofMembers = (told: string, stored: string): string =>
@@ -162,7 +165,7 @@ export const checks: readonly Check[] = [
     says: 'the state is interrupted, owners were told, members stay served and hosting says interrupted',
     sql: `select 'state ' || state as what from steward.org_connections where state <> 'interrupted'
           union all select 'not told' where not exists (select from steward.events where type = 'connection.interrupted')
-          union all select 'member ' || id from (${ofMembers(
+          union all select concat('member ', id, ' ', what) from (${ofMembers(
             `case when m.personal then 'personal can_host' else 'organization interrupted' end`,
             `c.effective || ' ' || c.hosting`,
           )}) m`,
@@ -174,7 +177,7 @@ export const checks: readonly Check[] = [
     at: 'resumed',
     says: 'active again without anybody’s click; hosting as before',
     sql: `select 'state ' || state as what from steward.org_connections where state <> 'active' or at_risk_reason is not null or deadline_at is not null
-          union all select 'member ' || id from (${ofMembers(hostingAsTold, 'c.hosting')}) m`,
+          union all select concat('member ', id, ' ', what) from (${ofMembers(hostingAsTold, 'c.hosting')}) m`,
     damage: `update steward.org_connections set deadline_at = now()`,
   },
   {
@@ -238,7 +241,7 @@ export const checks: readonly Check[] = [
     name: 'members are left as the story says',
     at: 'disconnected',
     says: 'personal ones are still served, all others by nobody; personal Zoom was not touched',
-    sql: `select 'member ' || id as what from (${ofMembers(served('none'), 'c.effective')}) m
+    sql: `select concat('member ', id, ' ', what) as what from (${ofMembers(served('none'), 'c.effective')}) m
           union all select 'personal connection of ' || m.member_id from story.members m
             left join steward_app.personal_connections p on p.member_id = m.member_id
            where m.personal and p.xmin is distinct from ${writer('personal connections')}`,

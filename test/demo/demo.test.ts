@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, sql } from 'kysely';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
 import { askChecks, beginChecks } from '../../src/demo/ask-checks.ts';
 import { createChecker } from '../../src/demo/checker.ts';
 import { checks, moments } from '../../src/demo/checks.ts';
@@ -11,6 +12,23 @@ import { findRedisServer } from '../../src/embedded/redis.ts';
 
 const silent = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
 const play = { seed: 3, out: silent(), color: false, breakCheck: null } as const;
+
+const copyAgain = `
+  insert into steward.archived_locations
+  select (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid()))).* from steward.archived_locations a order by a.id limit 1`;
+
+/** How many violations a check finds after some damage, which is undone. */
+async function violationsOf(db: Database, name: string, damage: string): Promise<number> {
+  const check = checks.find((one) => one.name === name);
+  if (!check) throw new Error(`There is no check "${name}"`);
+  const trx = await db.startTransaction().execute();
+  try {
+    await sql.raw(damage).execute(trx);
+    return (await sql.raw(check.sql).execute(trx)).rows.length;
+  } finally {
+    await trx.rollback().execute();
+  }
+}
 
 test('what was answered when the story had broken off is told', async () => {
   const asked = Promise.withResolvers<void>();
@@ -61,6 +79,7 @@ describe('the story', () => {
   const damaged = new Map<string, string[]>();
   /** of checks that had begun before their subject was damaged */
   let asItWas: CheckResult[] = [];
+  let copiedTwice = 0;
   let report: DemoReport;
 
   beforeAll(async () => {
@@ -76,6 +95,7 @@ describe('the story', () => {
             results.filter(({ ok }) => !ok).map(({ name }) => name),
           );
         }
+        if (moment === 'disconnected') copiedTwice = await violationsOf(db, 'what was removed is archived', copyAgain);
         if (moment !== 'at_risk') return;
         const { rows } = await sql<{
           reason: string;
@@ -108,6 +128,10 @@ describe('the story', () => {
 
   test.each(checkNames)('with its damage exactly this check fails: %s', (name) => {
     expect(damaged.get(name)).toEqual([name]);
+  });
+
+  test('a row that is there twice, alike in all that is compared, is a violation', () => {
+    expect(copiedTwice).toBeGreaterThan(0);
   });
 
   test('every moment has a check, and every name is its own', () => {
