@@ -160,8 +160,8 @@ begin
 end $$;
 
 -- Archives and removes the Zoom locations of these event types, all or none of an event type's, and leaves the
--- fallback or the flag where nothing else is there. Call it on locked event types. The rows need not be locked: their
--- deletion waits for whoever edits them, and what is left is looked at once they are gone.
+-- fallback or the flag where nothing else is there. Call it on locked event types and Zoom rows. What is left is looked at once
+-- these are gone.
 create or replace function steward.remove_locations_rows(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
 language plpgsql volatile

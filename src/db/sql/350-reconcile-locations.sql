@@ -64,12 +64,9 @@ begin
     return;
   end if;
 
-  -- Whoever edited before the lock is waited for and seen by the looks after it. In a cascade Zoom rows are waited for when they go.
-  if facts.org_state = 'disconnecting' and cardinality(unsure) = 0 then
-    select l.ids, l.kinds, l.owners into held, kinds, owners from steward.lock_event_types(organization, locked) l;
-  else
-    select l.ids, l.kinds, l.owners into held, kinds, owners from steward.lock_locations(organization, from_adapter, locked) l;
-  end if;
+  -- Whoever edited before the lock is waited for and seen by the looks after it. In a cascade as well: to wait for Zoom rows only
+  -- when they are deleted would be to decide before the wait.
+  select l.ids, l.kinds, l.owners into held, kinds, owners from steward.lock_locations(organization, from_adapter, locked) l;
   if facts.org_state = 'disconnecting' then
     -- What has Zoom has one question in a cascade: does somebody keep it. Not where a flag stands beside it: then
     -- somebody gave the event type a location since, and there may be more to do.
@@ -80,9 +77,6 @@ begin
     end if;
     select t.going, t.causes, t.going_owners into going, causes, going_owners from steward.cascade_takes(organization, held, kinds, owners) t;
     locked := case when cardinality(flags) = 0 and sure = locked then '{}' else array(select k from unnest(locked) k where k <> all(sure) or k = any(flags)) end;
-    if cardinality(unsure) = 0 and cardinality(locked) > 0 then
-      perform steward.lock_locations(organization, from_adapter, locked);
-    end if;
   elsif from_adapter = 'rows' and cardinality(sure) > 0 then
     -- What a cascade took has one question as well: can somebody host it. Where it does not return and a flag stands,
     -- somebody may have given the event type a location since.

@@ -86,6 +86,50 @@ test.each(ways)(
   },
 );
 
+// Who edits Zoom rows need not hold the event type: what they did is decided upon, and not what was there before.
+describe.each(ways)('rows, %s, an edit of Zoom rows alone', (way) => {
+  const moveZoom = (app: Transaction<DB>, id: string) =>
+    sql`update steward_app.locations set details = '{}' where event_type_id = ${id} and kind = ${zoom}`.execute(app);
+  const addZoom = (app: Transaction<DB>, w: LocationWorld, id: string) =>
+    sql`insert into steward_app.locations (id, event_type_id, organization_id, position, kind, details)
+        values (gen_random_uuid(), ${id}, ${w.organizationId}, 7, ${zoom}, '{}')`.execute(app);
+
+  test('a host with a personal Zoom who comes in with it keeps theirs', async () => {
+    const { w, host } = await endangered('rows', way, [room]);
+    const id = await w.addEventType({ kind: 'round_robin', hosts: [host], locations: [online, room] });
+    const personal = await w.addMember({ personal: 'connected' });
+    const { counts } = await chunkBehind(w, async (app) => {
+      await moveZoom(app, id);
+      await sql`insert into steward_app.event_type_hosts (event_type_id, member_id, organization_id) values (${id}, ${personal}, ${w.organizationId})`.execute(
+        app,
+      );
+    });
+    expect(counts).toMatchObject({ removed: 0 });
+    expect(await w.kindsOf(id)).toEqual([zoom, 'physical']);
+  });
+
+  test('Zoom that it adds goes with the rest, and what comes back is all of it', async () => {
+    const { w, id } = await endangered('rows', way, [online]);
+    const { counts } = await chunkBehind(w, async (app) => {
+      await moveZoom(app, id);
+      await addZoom(app, w, id);
+    });
+    expect(counts).toMatchObject({ removedEventTypes: 1, removed: 2, needsLocation: 1 });
+    expect(await w.kindsOf(id)).toEqual([]);
+    expect(await w.archivesOf(id)).toHaveLength(2);
+  });
+
+  test('Zoom that it replaces goes', async () => {
+    const { w, id } = await endangered('rows', way, [online, room]);
+    const { counts } = await chunkBehind(w, async (app) => {
+      await sql`delete from steward_app.locations where event_type_id = ${id} and kind = ${zoom}`.execute(app);
+      await addZoom(app, w, id);
+    });
+    expect(counts).toMatchObject({ removed: 1 });
+    expect(await w.kindsOf(id)).toEqual(['physical']);
+  });
+});
+
 test.each([
   ['copies', 'x'],
   ['copies older than a column', 'updated_at'],
