@@ -177,8 +177,8 @@ begin
 end $$;
 
 -- Matched users that a finished walk did not see: of the members matched to this account, how many, and the first few
--- of those lost, by Zoom user id. Compared by 64-bit prints of the walk's own: one of a million lost is taken for seen in 18
--- million million walks, and missed by the next one. Nobody asks how many are matched where nobody is lost: 0 then.
+-- of those lost, by Zoom user id. Compared by 64-bit prints of the walk's own: one lost user beside a million seen is taken for seen in one of
+-- 18 million million walks, and missed by the next one. Nobody asks how many are matched where nobody is lost: 0 then.
 create or replace function steward.lost_in_walk(account text, walk uuid, examples integer)
 returns table (matched bigint, lost bigint, sample text[])
 language sql stable set enable_nestloop = off set jit = off as $$
@@ -201,19 +201,18 @@ language sql stable set enable_nestloop = off set jit = off as $$
 $$;
 
 -- How many users a copy has, how many active members an organization, and how many of these are found there by verified
--- address; addresses that two members or two Zoom users share find nobody. By 64-bit prints, as it is told and nothing hangs
--- on one more or less. Never by nested loops: a join of two relations whose sizes the planner can only guess became one, 80
--- million comparisons for ten thousand members.
+-- address; addresses that two members or two Zoom users share find nobody. As texts: whether a person must confirm hangs on it, and
+-- prints of texts that others choose could be made to meet. Never by nested loops: a join of two relations whose sizes the planner
+-- can only guess became one, 80 million comparisons for ten thousand members.
 create or replace function steward.found_in_directory(organization uuid, account text)
 returns table (zoom_users bigint, members bigint, matched bigint)
-language sql stable set enable_nestloop = off set enable_hashagg = off set jit = off as $$
+language sql stable set enable_nestloop = off set jit = off as $$
   select (select count(*) from steward.directory_users d where d.zoom_account_id = account),
          (select count(*) from steward_app.members m where m.organization_id = organization and m.active),
          (select count(*)
-            from (select m.print
-                    from (select hashtextextended(steward.address_key(email), 0) as print from steward_app.members
+            from (select m.key
+                    from (select steward.address_key(email) as key from steward_app.members
                            where organization_id = organization and active and email_verified offset 0) m
-                    join (select hashtextextended(address_key, 0) as print from steward.directory_users
-                           where zoom_account_id = account offset 0) d on d.print = m.print
-                   group by m.print having count(*) = 1) pairs)
+                    join steward.directory_users d on d.zoom_account_id = account and d.address_key = m.key
+                   group by m.key having count(*) = 1) pairs)
 $$;
