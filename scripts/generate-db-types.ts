@@ -117,6 +117,8 @@ function renderContract(columns: readonly Column[]): string {
 
 The relations of the main app, as tables or views. Every column the worker reads or writes is here; it uses no other.
 Written are locations (rows, or the JSON array, whichever adapter is configured) and the detached mark of bookings.
+Pages are read by key: \`members\` and \`event_types\` need an index that begins with \`id\`, \`personal_connections\` and
+\`group_members\` one that begins with \`member_id\`, as primary keys do.
 Generated from the comments in the database by \`npm run types:db\`; do not edit.
 
 ${sections.join('\n\n')}
