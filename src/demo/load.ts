@@ -52,6 +52,6 @@ export async function load(
 const settings = `set local maintenance_work_mem = '1GB'; set local work_mem = '64MB'; set local jit = off`;
 
 /** All to their end, also if one fails: their transactions must not outlive who asked for them. */
-export async function allSettled(works: readonly Promise<unknown>[]): Promise<void> {
+async function allSettled(works: readonly Promise<unknown>[]): Promise<void> {
   for (const done of await Promise.allSettled(works)) if (done.status === 'rejected') throw done.reason;
 }
