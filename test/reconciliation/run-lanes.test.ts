@@ -499,7 +499,14 @@ test.each(['rows', 'json'] as const)(
         startOrganizationRun(trx, { connectionId: rows[0]?.id as string, cause: 'disconnect', actor: 'app' }),
       );
     const options = { chunkSize: 4, sliceMs: 0, adapter };
-    const lane = countingLane();
+    // Begins once the first lane has what the edit will want: else the edit could have it first, and stand in nobody's way.
+    const lane = countingLane(() =>
+      until(async () => {
+        const { rows: free } = await sql`
+          select from steward_app.event_types where id = ${ids[5]} for share skip locked`.execute(w.db);
+        return free.length === 0;
+      }),
+    );
     // Until the locations are split: the first lane has taken four, and the pivot is the 18th.
     for (;;) {
       await oneChunk(w.db, run, { ...options, secondLane: { tryWork: () => null } });

@@ -146,22 +146,9 @@ begin
     order by l.event_type_id, l.id for update;
 end $$;
 
--- The same as it is when this is called, not as it was when the statement around it began.
-create or replace function steward.location_neighbours_now_rows(event_types uuid[])
-returns table (event_type_id uuid, neighbours text)
-language plpgsql volatile
-set enable_seqscan = off
--- In the order of the index, which groups them.
-set enable_bitmapscan = off
-set jit = off
-as $$
-begin
-  return query select n.event_type_id, n.neighbours from steward.location_neighbours_rows(event_types) n;
-end $$;
-
 -- Archives and removes the Zoom locations of these event types, all or none of an event type's, and leaves the
--- fallback or the flag where nothing else is there. Call it on locked event types and Zoom rows. What is left is looked at once
--- these are gone.
+-- fallback or the flag where nothing else is there. Call it on locked event types and Zoom rows: what goes
+-- here is what was seen.
 create or replace function steward.remove_locations_rows(organization uuid, run uuid, event_types uuid[], causes text[], owners uuid[])
 returns table (event_types_done integer, locations integer, fallbacks integer, flagged integer)
 language plpgsql volatile
@@ -170,7 +157,7 @@ language plpgsql volatile
 set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
 set enable_seqscan = off
--- Rows are waited for in the order of the index, which is that of event types.
+-- What is left beside is grouped in the order of the index.
 set enable_bitmapscan = off
 set jit = off
 as $$
@@ -189,14 +176,14 @@ begin
   with zoom as (
     delete from steward_app.locations l
      where l.organization_id = organization and l.event_type_id = any(event_types) and l.kind = 'zoom_conference' returning l.*),
+  others as materialized (select * from steward.location_neighbours_rows(event_types)),
   done as materialized (
     select a.event_type_id, a.cause, a.owner_id, z.locations, z.place, o.neighbours,
            case when o.event_type_id is null and facts.fallback is not null then gen_random_uuid() end as fallback_id
       from unnest(event_types, causes, owners) as a (event_type_id, cause, owner_id)
       join (select event_type_id, count(*)::integer as locations, min(position) as place from zoom group by event_type_id) z
         on z.event_type_id = a.event_type_id
-      left join (select n.* from (select array_agg(event_type_id) as types from zoom) g
-                  cross join lateral steward.location_neighbours_now_rows(g.types) n) o on o.event_type_id = a.event_type_id),
+      left join others o on o.event_type_id = a.event_type_id),
   archived as (
     insert into steward.archived_locations (id, organization_id, event_type_id, adapter, place, content, neighbours, cause, offered, generation,
                                             run_id, archived_at, expires_at, fallback)
